@@ -1,0 +1,48 @@
+// The only reader of the environment: parsed once, before anything opens; wrong settings stop the program.
+/* oxlint-disable node/no-process-env -- this module is the one place that may */
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** What the environment says; command-line flags win over it. Secrets come by environment or file, never by flag. */
+export interface Environment {
+  /** Where keys, tokens and the embedded database live. NEKOGATE_DATA_DIR, else XDG_STATE_HOME/nekogate. */
+  readonly dataDir: string;
+  /** Where running sessions keep sockets and state. NEKOGATE_RUNTIME_DIR, else XDG_RUNTIME_DIR/nekogate, else a folder of this user under /tmp. */
+  readonly runtimeDir: string;
+  /** postgres://… puts the store there instead of the embedded SQLite. */
+  readonly databaseUrl: string | undefined;
+  /** The agent's key, 64 hex digits: NEKOGATE_AGENT_KEY or AGENT_API_KEY. */
+  readonly agentKey: string | undefined;
+  /** The gateway's administrator token, for the command line: NEKOGATE_ADMIN_TOKEN, else the data folder's `admin-token`. */
+  readonly adminToken: string | undefined;
+  /** The streamer's binary, where one is set: NEKO_BIN. */
+  readonly nekoBin: string | undefined;
+  readonly path: string;
+  readonly logLevel: string;
+  /** What a desktop's programs may inherit: locale and time zone, nothing else of ours. */
+  readonly inheritable: Readonly<Record<string, string>>;
+}
+
+const INHERITABLE = ['LANG', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
+
+export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
+  const user = process.getuid?.() ?? 0;
+  return {
+    dataDir: env['NEKOGATE_DATA_DIR'] || join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'nekogate'),
+    runtimeDir:
+      env['NEKOGATE_RUNTIME_DIR'] ||
+      (env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'nekogate') : join(tmpdir(), `nekogate-${user}`)),
+    databaseUrl: env['DATABASE_URL'] || undefined,
+    agentKey: env['NEKOGATE_AGENT_KEY'] || env['AGENT_API_KEY'] || undefined,
+    adminToken: env['NEKOGATE_ADMIN_TOKEN'] || undefined,
+    nekoBin: env['NEKO_BIN'] || undefined,
+    path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    logLevel: env['NEKOGATE_LOG_LEVEL'] || 'info',
+    inheritable: Object.fromEntries(
+      INHERITABLE.flatMap((name) => {
+        const value = env[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+  };
+}

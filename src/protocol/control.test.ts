@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'vitest';
+import { GatewayError, type FailureCode } from '../errors.ts';
+import {
+  decodeFromAgent,
+  decodeFromGateway,
+  dispatch,
+  encodeFromAgent,
+  encodeFromGateway,
+  type FromAgent,
+} from './control.ts';
+
+const envelope = { id: '1', type: 'ack', timestamp: '2026-01-01T00:00:00Z', payload: { commandId: randomUUID() } };
+
+function failsWith(code: FailureCode): (thrown: unknown) => boolean {
+  return (thrown) => thrown instanceof GatewayError && thrown.code === code;
+}
+
+test('what one end encodes, the other decodes', () => {
+  const commandId = randomUUID();
+  const command = {
+    action: 'start_session',
+    sessionId: 's-1',
+    spec: { screen: { width: 800, height: 600, rate: 25 }, audio: false, environment: {} },
+  } as const;
+
+  const message = decodeFromGateway(
+    encodeFromGateway('command', { commandId, deadline: new Date().toISOString(), command }),
+  );
+
+  assert.equal(message.type, 'command');
+  assert.deepEqual(message.type === 'command' && message.payload.command, command);
+  assert.deepEqual(decodeFromAgent(encodeFromAgent('ack', { commandId })).payload, { commandId });
+});
+
+test('a session that names no screen gets 1280x720 at 25 frames a second, with sound', () => {
+  const text = JSON.stringify({
+    ...envelope,
+    type: 'command',
+    payload: {
+      commandId: randomUUID(),
+      deadline: new Date().toISOString(),
+      command: { action: 'start_session', sessionId: 's-1', spec: {} },
+    },
+  });
+
+  const message = decodeFromGateway(text);
+
+  assert.ok(message.type === 'command' && message.payload.command.action === 'start_session');
+  assert.deepEqual(message.payload.command.spec, {
+    screen: { width: 1280, height: 720, rate: 25 },
+    audio: true,
+    environment: {},
+  });
+});
+
+test.for([
+  ['text that is no JSON', '{'],
+  ['JSON that is no envelope', '[]'],
+  ['null', 'null'],
+  ['an envelope without a payload that fits', JSON.stringify({ ...envelope, payload: { commandId: 'x' } })],
+  ['a time that is none', JSON.stringify({ ...envelope, timestamp: 1_700_000_000 })],
+  [
+    'a path in a session id',
+    JSON.stringify({ ...envelope, type: 'session.updated', payload: { sessionId: '../etc', state: 'running' } }),
+  ],
+])('%s is refused as BAD_FRAME', ([, text]) => {
+  assert.throws(() => decodeFromAgent(text ?? ''), failsWith('BAD_FRAME'));
+});
+
+test.for(['restart', 'toString', '__proto__', 'constructor'])(
+  'the unknown type %s is told apart from a broken frame',
+  (type) => {
+    assert.throws(() => decodeFromAgent(JSON.stringify({ ...envelope, type })), failsWith('UNKNOWN_EVENT'));
+  },
+);
+
+test.for(['LD_PRELOAD', 'NEKO_SESSION_API_TOKEN', 'DISPLAY', 'PATH', 'A=B', ''])(
+  'a session may not set the variable "%s"',
+  (name) => {
+    const command = { action: 'start_session', sessionId: 's-1', spec: { environment: { [name]: 'x' } } };
+    const text = JSON.stringify({
+      ...envelope,
+      type: 'command',
+      payload: { commandId: randomUUID(), deadline: new Date().toISOString(), command },
+    });
+
+    assert.throws(() => decodeFromGateway(text), failsWith('BAD_FRAME'));
+  },
+);
+
+test('a message reaches the one handler of its type', () => {
+  const heard: string[] = [];
+  const hear = (type: string) => (): void => void heard.push(type);
+  const handlers = {
+    hello: hear('hello'),
+    heartbeat: hear('heartbeat'),
+    ack: hear('ack'),
+    progress: hear('progress'),
+    result: hear('result'),
+    'session.updated': hear('session.updated'),
+    'tunnel.refused': hear('tunnel.refused'),
+  };
+
+  dispatch<FromAgent>(handlers, decodeFromAgent(JSON.stringify(envelope)));
+
+  assert.deepEqual(heard, ['ack']);
+});

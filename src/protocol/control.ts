@@ -1,0 +1,143 @@
+// Every message on the control WebSocket between gateway and agent: `{id, type, timestamp, payload}`, one JSON document a frame.
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { GatewayError } from '../errors.ts';
+import { Failure, Id, Role, SessionReport, SessionSpec } from './session.ts';
+
+/** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
+export const PROTOCOL_VERSION = 1;
+
+const Text = z.string().max(256);
+
+/** What a gateway asks of an agent's host. `action` names are public. */
+export const Command = z.discriminatedUnion('action', [
+  z.object({ action: z.literal('start_session'), sessionId: Id, spec: SessionSpec }),
+  z.object({ action: z.literal('stop_session'), sessionId: Id }),
+]);
+export type Command = z.infer<typeof Command>;
+
+export const SESSIONS_MAX_PER_AGENT = 1000;
+
+const FROM_AGENT = {
+  /** First frame of an agent: who it is and what runs on its host now, so that both sides agree after a restart of either. */
+  hello: z.object({
+    protocol: z.int(),
+    agentId: Id,
+    /** New at every start of the agent's process. */
+    instanceId: z.uuid(),
+    version: Text,
+    hostname: Text,
+    capabilities: z.object({
+      runtimes: z.array(Text).max(16),
+      streamer: z.enum(['neko', 'embedded']),
+      maxSessions: z.int().min(0).max(SESSIONS_MAX_PER_AGENT),
+    }),
+    sessions: z.array(SessionReport).max(SESSIONS_MAX_PER_AGENT),
+  }),
+  heartbeat: z.object({
+    sessions: z.int().min(0),
+    /** 1-minute load average and free memory in bytes. */
+    load: z.number(),
+    freeMemory: z.number(),
+  }),
+  /** The command was understood and is under way. */
+  ack: z.object({ commandId: z.uuid() }),
+  progress: z.object({ commandId: z.uuid(), message: z.string().max(1024) }),
+  /** A command's end; `error` is there when it failed. */
+  result: z.object({ commandId: z.uuid(), error: Failure.optional() }),
+  'session.updated': SessionReport,
+  /** A tunnel that the gateway asked for can't be had; no WebSocket will be dialled for it. */
+  'tunnel.refused': z.object({ tunnelId: z.uuid(), error: Failure }),
+};
+
+const FROM_GATEWAY = {
+  welcome: z.object({ protocol: z.int(), heartbeatMs: z.int().min(100).max(600_000) }),
+  /** The id makes a replay harmless: an agent answers a command that it has seen with what it answered before. */
+  command: z.object({ commandId: z.uuid(), deadline: z.iso.datetime(), command: Command }),
+  /** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to a fresh login at the session's streamer. */
+  'tunnel.open': z.object({
+    tunnelId: z.uuid(),
+    kind: z.literal('signaling'),
+    ticket: z.string().regex(/^[0-9a-f]{64}$/),
+    sessionId: Id,
+    login: z.object({ loginId: z.uuid(), role: Role, label: z.string().max(64) }),
+  }),
+};
+
+type Payloads<Schemas extends Record<string, z.ZodType>> = { [T in keyof Schemas & string]: z.output<Schemas[T]> };
+type Messages<Schemas extends Record<string, z.ZodType>> = {
+  [T in keyof Schemas & string]: { id: string; type: T; timestamp: string; payload: z.output<Schemas[T]> };
+}[keyof Schemas & string];
+
+/** What each message carries, by its type. */
+export type AgentPayloads = Payloads<typeof FROM_AGENT>;
+export type GatewayPayloads = Payloads<typeof FROM_GATEWAY>;
+export type FromAgent = Messages<typeof FROM_AGENT>;
+export type FromGateway = Messages<typeof FROM_GATEWAY>;
+export type Hello = AgentPayloads['hello'];
+export type TunnelOpen = GatewayPayloads['tunnel.open'];
+
+/** One handler a message type: a new message breaks the build until it is handled. */
+export type Handlers<Message extends FromAgent | FromGateway> = {
+  [T in Message['type']]: (payload: Extract<Message, { type: T }>['payload']) => void;
+};
+
+const Envelope = z.object({
+  id: z.string().max(128),
+  type: z.string().max(64),
+  /** RFC 3339; for people reading logs, nothing depends on it. */
+  timestamp: z.iso.datetime({ offset: true }),
+  payload: z.unknown(),
+});
+
+/** @throws GatewayError BAD_FRAME; UNKNOWN_EVENT for a type of a newer peer, which the caller may pass over. */
+export function decodeFromAgent(text: string): FromAgent {
+  return decode(FROM_AGENT, text);
+}
+
+/** @throws GatewayError BAD_FRAME; UNKNOWN_EVENT for a type of a newer peer, which the caller may pass over. */
+export function decodeFromGateway(text: string): FromGateway {
+  return decode(FROM_GATEWAY, text);
+}
+
+export function encodeFromAgent<T extends keyof AgentPayloads>(type: T, payload: AgentPayloads[T]): string {
+  return encode(type, payload);
+}
+
+export function encodeFromGateway<T extends keyof GatewayPayloads>(type: T, payload: GatewayPayloads[T]): string {
+  return encode(type, payload);
+}
+
+/** Calls the one handler that the message's type has. */
+export function dispatch<Message extends FromAgent | FromGateway>(handlers: Handlers<Message>, message: Message): void {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the map's type ties each handler to its payload; TypeScript can't follow that through an indexed call
+  const handle = handlers[message.type as Message['type']] as (payload: Message['payload']) => void;
+  handle(message.payload);
+}
+
+function encode(type: string, payload: unknown): string {
+  return JSON.stringify({ id: randomUUID(), type, timestamp: new Date().toISOString(), payload });
+}
+
+function decode<Schemas extends Record<string, z.ZodType>>(schemas: Schemas, text: string): Messages<Schemas> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new GatewayError('BAD_FRAME', 'a control frame is not JSON', { cause });
+  }
+  const envelope = Envelope.safeParse(json);
+  if (!envelope.success)
+    throw new GatewayError(
+      'BAD_FRAME',
+      `a control frame is not {id,type,timestamp,payload}: ${z.prettifyError(envelope.error)}`,
+    );
+  const { id, type, timestamp } = envelope.data;
+  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined;
+  if (!schema) throw new GatewayError('UNKNOWN_EVENT', `unknown control message "${type}"`);
+  const payload = schema.safeParse(envelope.data.payload);
+  if (!payload.success)
+    throw new GatewayError('BAD_FRAME', `control message "${type}": ${z.prettifyError(payload.error)}`);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each member was checked just above
+  return { id, type, timestamp, payload: payload.data } as Messages<Schemas>;
+}

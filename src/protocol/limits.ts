@@ -1,0 +1,12 @@
+// Limits that both ends of the agent's connections keep. Each says what happens to who breaks it.
+
+/** One control frame, in bytes; a longer one closes the control socket with 1009. */
+export const CONTROL_FRAME_MAX_BYTES = 1024 * 1024;
+/** One frame inside a signaling tunnel, in bytes (an SDP with many candidates is under 20 KiB; a clipboard may be large); a longer one closes the login with 1009. */
+export const SIGNALING_FRAME_MAX_BYTES = 1024 * 1024;
+/** Bytes that may wait for a slow reader on one signaling connection; more closes it with CLIENT_SLOW. */
+export const SIGNALING_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
+/** Time that an agent has to dial back for a tunnel; later the ticket is refused and the client told TUNNEL_TIMEOUT. */
+export const TUNNEL_DIAL_MS = 10_000;
+/** Time between two WebSocket pings, both ways on every link of ours; a peer silent for two of them is taken for lost. */
+export const KEEPALIVE_MS = 20_000;
