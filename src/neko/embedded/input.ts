@@ -1,0 +1,150 @@
+import type { Logger } from 'pino';
+import type { InputEvent } from '../../input/data-channel.ts';
+import { Keyboard } from './keyboard.ts';
+import type { XDisplay } from './x11.ts';
+
+// Beyond it further input is dropped until the X server has caught up; releases are never dropped.
+const QUEUE_MAX = 4096;
+// A message may ask for 32767 wheel steps; more than this in one is cut.
+const SCROLL_STEPS_MAX = 100;
+const BUTTON_MAX = 32;
+const CONTROL_L = 0xffe3;
+
+type DesktopInput = Exclude<InputEvent, { type: 'ping' }>;
+
+/**
+ * What the host's input does on the desktop: motion, buttons, wheel and keys by XTEST, in the order in which they came.
+ * Touch does nothing, as `touch_events: false` in system/init says.
+ */
+export class DesktopInputs {
+  readonly #display: XDisplay;
+  readonly #logger: Logger;
+  readonly #keyboard: Keyboard;
+  readonly #buttons = new Set<number>();
+  #tail: Promise<void> = Promise.resolve();
+  #queued = 0;
+  #dropping = false;
+
+  constructor(display: XDisplay, logger: Logger) {
+    this.#display = display;
+    this.#logger = logger;
+    this.#keyboard = new Keyboard(display);
+  }
+
+  /** Queues one event. */
+  handle(event: DesktopInput): void {
+    const isRelease = (event.type === 'key' || event.type === 'button') && !event.down;
+    if (this.#queued >= QUEUE_MAX && !isRelease) {
+      if (!this.#dropping) this.#logger.warn(`more than ${QUEUE_MAX} input events wait for the X server; dropping`);
+      this.#dropping = true;
+      return;
+    }
+    this.#dropping = false;
+    this.#enqueue(() => this.#apply(event));
+  }
+
+  /** neko's press: all else is released, the keys go down in order, and all up again. */
+  pressKeys(keysyms: readonly number[]): void {
+    this.#enqueue(async () => {
+      this.#releaseAll();
+      for (const keysym of keysyms) await this.#keyboard.press(keysym);
+      this.#releaseAll();
+    });
+  }
+
+  /** neko's button press: all else is released, the button goes down and up. */
+  pressButton(button: number): void {
+    this.#enqueue(() => {
+      this.#releaseAll();
+      this.#pressButton(button);
+      this.#releaseAll();
+    });
+  }
+
+  /** Releases every key and button that is still down. */
+  releaseAll(): void {
+    this.#enqueue(() => this.#releaseAll());
+  }
+
+  /** Resolves once the X server has done all input that came before; rejects when it is gone. */
+  async settled(): Promise<void> {
+    await this.#tail;
+    await this.#display.sync();
+  }
+
+  /** Releases what is down and stops watching the keyboard map. */
+  async close(): Promise<void> {
+    this.releaseAll();
+    await this.#tail;
+    this.#keyboard.close();
+  }
+
+  #enqueue(work: () => void | Promise<void>): void {
+    this.#queued += 1;
+    this.#tail = this.#tail.then(work).then(
+      () => {
+        this.#queued -= 1;
+      },
+      (error: unknown) => {
+        this.#queued -= 1;
+        this.#logger.warn({ err: error }, 'input failed');
+      },
+    );
+  }
+
+  #apply(event: DesktopInput): void | Promise<void> {
+    switch (event.type) {
+      case 'move':
+        return this.#fake(this.#display.xtest.MotionNotify, 0, { x: event.x, y: event.y });
+      case 'scroll':
+        return this.#scroll(event);
+      case 'key':
+        return event.down ? this.#keyboard.press(event.keysym) : this.#keyboard.release(event.keysym);
+      case 'button':
+        return event.down ? this.#pressButton(event.button) : this.#releaseButton(event.button);
+      case 'touch':
+        return undefined;
+      default:
+        throw new Error(`unreachable: ${JSON.stringify(event satisfies never)}`);
+    }
+  }
+
+  async #scroll(event: Extract<InputEvent, { type: 'scroll' }>): Promise<void> {
+    const withControl = event.controlKey && !this.#keyboard.isDown(CONTROL_L);
+    if (withControl) await this.#keyboard.press(CONTROL_L);
+    // neko's signs: up is 4, down 5; positive x is 6, negative 7.
+    this.#turn(event.deltaY > 0 ? 4 : 5, Math.abs(event.deltaY));
+    this.#turn(event.deltaX > 0 ? 6 : 7, Math.abs(event.deltaX));
+    if (withControl) this.#keyboard.release(CONTROL_L);
+  }
+
+  #turn(button: number, steps: number): void {
+    for (let step = 0; step < Math.min(steps, SCROLL_STEPS_MAX); step += 1) {
+      this.#fake(this.#display.xtest.ButtonPress, button);
+      this.#fake(this.#display.xtest.ButtonRelease, button);
+    }
+  }
+
+  #pressButton(button: number): void {
+    if (button < 1 || button > BUTTON_MAX || this.#buttons.has(button)) return;
+    this.#buttons.add(button);
+    this.#fake(this.#display.xtest.ButtonPress, button);
+  }
+
+  #releaseButton(button: number): void {
+    if (this.#buttons.delete(button)) this.#fake(this.#display.xtest.ButtonRelease, button);
+  }
+
+  #releaseAll(): void {
+    for (const button of this.#buttons) this.#releaseButton(button);
+    this.#keyboard.releaseAll();
+  }
+
+  #fake(type: number, detail: number, at: { x: number; y: number } = { x: 0, y: 0 }): void {
+    const { xtest, root } = this.#display;
+    // X coordinates are 16 bits with sign; a message may say up to 65535.
+    const x = Math.min(at.x, 0x7fff);
+    const y = Math.min(at.y, 0x7fff);
+    this.#display.tell(() => xtest.FakeInput(type, detail, 0, type === xtest.MotionNotify ? root : 0, x, y));
+  }
+}
