@@ -1,0 +1,93 @@
+import type { Logger } from 'pino';
+import { GatewayError, toGatewayError } from '../errors.ts';
+import type { AgentPayloads, Command, GatewayPayloads } from '../protocol/control.ts';
+import type { Failure } from '../protocol/session.ts';
+import type { SessionTable } from './sessions.ts';
+
+type CommandMessage = GatewayPayloads['command'];
+export type SendToGateway = <T extends keyof AgentPayloads>(type: T, payload: AgentPayloads[T]) => void;
+
+/** Results kept to answer a repeated command as before; the oldest is forgotten first. */
+const RESULTS_MAX = 1000;
+/** Commands under way at once on one host; more are refused with TOO_MANY_MESSAGES. */
+const COMMANDS_MAX = 256;
+
+/** Runs the gateway's commands: beside each other, in order for one session, each once however often it is sent. */
+export class CommandRunner {
+  readonly #sessions: SessionTable;
+  readonly #send: SendToGateway;
+  readonly #log: Logger;
+  readonly #running = new Set<string>();
+  readonly #results = new Map<string, { error?: Failure }>();
+  readonly #lastOfSession = new Map<string, Promise<void>>();
+
+  constructor(sessions: SessionTable, send: SendToGateway, log: Logger) {
+    this.#sessions = sessions;
+    this.#send = send;
+    this.#log = log;
+  }
+
+  run(message: CommandMessage): void {
+    const { commandId, command } = message;
+    const known = this.#results.get(commandId);
+    if (known) {
+      this.#send('result', { commandId, ...known });
+      return;
+    }
+    this.#send('ack', { commandId });
+    if (this.#running.has(commandId)) return;
+    if (this.#running.size >= COMMANDS_MAX) {
+      this.#finish(
+        commandId,
+        new GatewayError('TOO_MANY_MESSAGES', `this host has ${COMMANDS_MAX} commands under way`),
+      );
+      return;
+    }
+    this.#running.add(commandId);
+    const { sessionId } = command;
+    // A stop must not wait for the start that it ends: the session table aborts it.
+    const before = command.action === 'stop_session' ? undefined : this.#lastOfSession.get(sessionId);
+    const done = (before ?? Promise.resolve())
+      .then(() => this.#execute(message))
+      .then(
+        () => this.#finish(commandId),
+        (thrown: unknown) => this.#finish(commandId, toGatewayError(thrown)),
+      );
+    const settled = Promise.all([this.#lastOfSession.get(sessionId), done]).then(() => {
+      if (this.#lastOfSession.get(sessionId) === settled) this.#lastOfSession.delete(sessionId);
+    });
+    this.#lastOfSession.set(sessionId, settled);
+  }
+
+  async #execute({ commandId, command, deadline }: CommandMessage): Promise<void> {
+    const leftMs = Date.parse(deadline) - Date.now();
+    if (leftMs <= 0)
+      throw new GatewayError(
+        'COMMAND_TIMEOUT',
+        `${command.action} arrived after its deadline; are the clocks of gateway and host right?`,
+      );
+    const signal = AbortSignal.timeout(leftMs);
+    await this.#perform(command, signal, (text) => this.#send('progress', { commandId, message: text.slice(0, 1024) }));
+  }
+
+  async #perform(command: Command, signal: AbortSignal, onProgress: (message: string) => void): Promise<void> {
+    switch (command.action) {
+      case 'start_session':
+        return this.#sessions.start(command.sessionId, command.spec, { signal, onProgress });
+      case 'stop_session':
+        return this.#sessions.stop(command.sessionId);
+    }
+  }
+
+  #finish(commandId: string, failure?: GatewayError): void {
+    if (failure?.code === 'INTERNAL') this.#log.error({ err: failure, commandId }, 'a command failed');
+    const result = failure ? { error: { code: failure.code, message: failure.message.slice(0, 4096) } } : {};
+    this.#running.delete(commandId);
+    this.#results.set(commandId, result);
+    for (const oldest of this.#results.keys()) {
+      if (this.#results.size <= RESULTS_MAX) break;
+      this.#results.delete(oldest);
+    }
+    this.#send('result', { commandId, ...result });
+  }
+}

@@ -1,0 +1,39 @@
+import type { Failure, SessionSpec } from '../../protocol/session.ts';
+
+/** How an agent runs sessions on its host: local processes, containers. */
+export interface Runtime {
+  readonly name: string;
+  /** Finds and ends what an earlier agent on this host left behind; resolves with the ids of those sessions. */
+  recover(): Promise<string[]>;
+  /**
+   * Resolves once the session's streamer answers and its first frame has been seen; leaves nothing behind when it
+   * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED) or is aborted.
+   */
+  start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<RunningSession>;
+}
+
+export interface StartOptions {
+  signal: AbortSignal;
+  /** Told of each stage in words fit for a user ("starting the X server"). */
+  onProgress: (message: string) => void;
+}
+
+export type SessionHealth =
+  | { state: 'running' }
+  /** A part was lost and is being restarted. */
+  | { state: 'starting'; reason: Failure }
+  /** Given up, and all of it is stopped. */
+  | { state: 'failed'; reason: Failure; logTail: string[] };
+
+/** A session that runs; who holds it owns it and must `stop` it. */
+export interface RunningSession {
+  readonly sessionId: string;
+  readonly streamer: 'neko' | 'embedded';
+  /** Where its neko answers, and the password of neko's administrator; neither leaves the host. */
+  readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
+  readonly health: SessionHealth;
+  /** Calls the listener at every change of `health`; returns what ends that. */
+  onHealth(listener: (health: SessionHealth) => void): () => void;
+  /** Resolves once nothing of it is left: processes, sockets, files, ports. Idempotent. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { test } from 'vitest';
+import { HandRuntime } from '../../test/harness/hand-runtime.ts';
+import { SessionSpec, type SessionReport } from '../protocol/session.ts';
+import { SessionTable } from './sessions.ts';
+
+const spec = SessionSpec.parse({});
+const start = { signal: new AbortController().signal, onProgress: () => undefined };
+
+function openTable(maxSessions = 4) {
+  const reports: SessionReport[] = [];
+  const runtime = new HandRuntime();
+  const table = new SessionTable(runtime, {
+    maxSessions,
+    log: pino({ level: 'silent' }),
+    onReport: (report) => reports.push(report),
+  });
+  const states = (): string[] => reports.map(({ state }) => state);
+  return { table, runtime, reports, states };
+}
+
+test('a session is told as starting, running, stopping, stopped, and is gone after', async () => {
+  const { table, runtime, states } = openTable();
+
+  const starting = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await starting;
+  await table.stop('s-1');
+
+  assert.deepEqual(states(), ['starting', 'running', 'stopping', 'stopped']);
+  assert.deepEqual(table.inventory(), []);
+  assert.deepEqual(runtime.stopped, ['s-1']);
+});
+
+test('a session that is being repaired is not running, and says why', async () => {
+  const { table, runtime, reports } = openTable();
+  const starting = table.start('s-1', spec, start);
+  const session = runtime.ready('s-1');
+  await starting;
+  assert.equal(table.getRunning('s-1'), session);
+
+  session.set({ state: 'starting', reason: { code: 'STREAMER_LOST', message: 'neko died' } });
+
+  assert.throws(() => table.getRunning('s-1'), { code: 'SESSION_NOT_RUNNING' });
+  assert.deepEqual(reports.at(-1), {
+    sessionId: 's-1',
+    state: 'starting',
+    streamer: 'embedded',
+    reason: { code: 'STREAMER_LOST', message: 'neko died' },
+  });
+});
+
+test('a session that fails for good is cleaned up, keeps its reason in the inventory, and holds no room', async () => {
+  const { table, runtime } = openTable(1);
+  const starting = table.start('s-1', spec, start);
+  const session = runtime.ready('s-1');
+  await starting;
+
+  session.set({
+    state: 'failed',
+    reason: { code: 'DESKTOP_FAILED', message: 'five restarts' },
+    logTail: ['last words'],
+  });
+
+  assert.deepEqual(runtime.stopped, ['s-1']);
+  assert.partialDeepStrictEqual(table.inventory(), [{ state: 'failed', logTail: ['last words'] }]);
+  assert.equal(table.count, 0);
+});
+
+test('stopping a session that starts ends the start, and its caller is told', async () => {
+  const { table, states } = openTable();
+  const starting = table.start('s-1', spec, start);
+
+  const stopped = table.stop('s-1');
+
+  await assert.rejects(starting, { code: 'SESSION_ENDED' });
+  await stopped;
+  assert.deepEqual(table.inventory(), []);
+  assert.deepEqual(states(), ['starting', 'failed']);
+});
+
+test('a host that is full refuses one more, and starting what runs already changes nothing', async () => {
+  const { table, runtime } = openTable(1);
+  const starting = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await starting;
+
+  await assert.rejects(table.start('s-2', spec, start), { code: 'SESSION_LIMIT' });
+  await table.start('s-1', spec, start);
+
+  assert.equal(table.count, 1);
+});
+
+test('stopping twice, and stopping what is not there, is harmless', async () => {
+  const { table, runtime } = openTable();
+  const starting = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await starting;
+
+  await Promise.all([table.stop('s-1'), table.stop('s-1'), table.stop('s-2')]);
+
+  assert.deepEqual(runtime.stopped, ['s-1']);
+});

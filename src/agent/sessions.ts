@@ -1,0 +1,153 @@
+import type { Logger } from 'pino';
+import { GatewayError, toGatewayError } from '../errors.ts';
+import type { SessionReport, SessionSpec } from '../protocol/session.ts';
+import type { RunningSession, Runtime, StartOptions } from './runtimes/runtime.ts';
+
+type Entry =
+  | { state: 'starting'; abort: AbortController; ended: Promise<void> }
+  | { state: 'live'; session: RunningSession; endHealth: () => void }
+  | { state: 'stopping'; ended: Promise<void> }
+  | { state: 'failed'; report: SessionReport };
+
+export interface SessionTableOptions {
+  maxSessions: number;
+  log: Logger;
+  /** Told of every change of a session on this host. */
+  onReport: (report: SessionReport) => void;
+}
+
+/** The sessions of this host and what they are doing; owns them. */
+export class SessionTable {
+  readonly #runtime: Runtime;
+  readonly #options: SessionTableOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(runtime: Runtime, options: SessionTableOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  /** Resolves once the session runs. Starting one that runs already is fine, so that a repeated command does no harm. */
+  async start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
+    const entry = this.#entries.get(sessionId);
+    if (entry && entry.state !== 'failed') {
+      if (entry.state === 'live') return;
+      throw new GatewayError('CONFLICT', `session ${sessionId} is ${entry.state} on this host`);
+    }
+    if (this.count >= this.#options.maxSessions) {
+      throw new GatewayError(
+        'SESSION_LIMIT',
+        `this host runs ${this.count} sessions, as many as it may; stop one, or raise --max-sessions`,
+      );
+    }
+    const abort = new AbortController();
+    const starting = this.#start(sessionId, spec, {
+      ...options,
+      signal: AbortSignal.any([abort.signal, options.signal]),
+    });
+    const ended = starting.catch(() => undefined);
+    this.#entries.set(sessionId, { state: 'starting', abort, ended });
+    this.#report({ sessionId, state: 'starting' });
+    await starting;
+  }
+
+  /** Resolves once nothing of the session is left. Stopping one that isn't there is fine. */
+  async stop(sessionId: string): Promise<void> {
+    const entry = this.#entries.get(sessionId);
+    if (!entry) return;
+    if (entry.state === 'starting') {
+      entry.abort.abort(new GatewayError('SESSION_ENDED', `session ${sessionId} was stopped while it started`));
+      await entry.ended;
+      return this.stop(sessionId);
+    }
+    if (entry.state === 'stopping') return entry.ended;
+    if (entry.state === 'failed') {
+      this.#entries.delete(sessionId);
+      return;
+    }
+    entry.endHealth();
+    const ended = entry.session.stop();
+    this.#entries.set(sessionId, { state: 'stopping', ended });
+    this.#report({ sessionId, state: 'stopping' });
+    await ended;
+    this.#entries.delete(sessionId);
+    this.#report({ sessionId, state: 'stopped' });
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((sessionId) => this.stop(sessionId)));
+  }
+
+  /** @throws GatewayError SESSION_NOT_FOUND | SESSION_NOT_RUNNING */
+  getRunning(sessionId: string): RunningSession {
+    const entry = this.#entries.get(sessionId);
+    if (!entry) throw new GatewayError('SESSION_NOT_FOUND', `session ${sessionId} is not on this host`);
+    if (entry.state !== 'live' || entry.session.health.state !== 'running') {
+      throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is not running now; try again in a moment`);
+    }
+    return entry.session;
+  }
+
+  /** How many sessions take up room here; failed ones hold nothing any more. */
+  get count(): number {
+    return [...this.#entries.values()].filter((entry) => entry.state !== 'failed').length;
+  }
+
+  inventory(): SessionReport[] {
+    return [...this.#entries].map(([sessionId, entry]) => reportOf(sessionId, entry));
+  }
+
+  async #start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
+    try {
+      const session = await this.#runtime.start(sessionId, spec, options);
+      const endHealth = session.onHealth(() => this.#onHealth(sessionId));
+      this.#entries.set(sessionId, { state: 'live', session, endHealth });
+      this.#report(reportOf(sessionId, { state: 'live', session, endHealth }));
+    } catch (thrown) {
+      const { code, message } = toGatewayError(thrown);
+      this.#fail({ sessionId, state: 'failed', reason: { code, message: message.slice(0, 4096) } });
+      throw thrown;
+    }
+  }
+
+  #onHealth(sessionId: string): void {
+    const entry = this.#entries.get(sessionId);
+    if (entry?.state !== 'live') return;
+    const report = reportOf(sessionId, entry);
+    if (report.state !== 'failed') {
+      this.#report(report);
+      return;
+    }
+    entry.endHealth();
+    this.#fail(report);
+    entry.session
+      .stop()
+      .catch((error: unknown) =>
+        this.#options.log.error({ err: error, sessionId }, 'a failed session could not be cleaned up'),
+      );
+  }
+
+  #fail(report: SessionReport): void {
+    this.#entries.set(report.sessionId, { state: 'failed', report });
+    this.#report(report);
+  }
+
+  #report(report: SessionReport): void {
+    this.#options.log.info({ sessionId: report.sessionId, state: report.state, reason: report.reason }, 'session');
+    this.#options.onReport(report);
+  }
+}
+
+function reportOf(sessionId: string, entry: Entry): SessionReport {
+  if (entry.state === 'failed') return entry.report;
+  if (entry.state !== 'live') return { sessionId, state: entry.state };
+  const { health, streamer } = entry.session;
+  switch (health.state) {
+    case 'running':
+      return { sessionId, state: 'running', streamer };
+    case 'starting':
+      return { sessionId, state: 'starting', streamer, reason: health.reason };
+    case 'failed':
+      return { sessionId, state: 'failed', streamer, reason: health.reason, logTail: health.logTail };
+  }
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GatewayError } from '../errors.ts';
+
+/**
+ * Characters of a session folder's path. Sockets lie in it, and a socket's path may have 107 (unix(7)); the longest that we know is
+ * Chromium's, `tmp/org.chromium.Chromium.XXXXXX/SingletonSocket`.
+ */
+const FOLDER_MAX_CHARS = 56;
+
+/** Where one session keeps what it has on disk. Its name is not the session's id, which may be too long for sockets below it. */
+export interface SessionFolder {
+  path: string;
+  /** The programs' own: HOME, TMPDIR. */
+  home: string;
+  tmp: string;
+  /** Sockets, cookie and configuration of the desktop's parts. */
+  run: string;
+}
+
+export function sessionFolder(path: string): SessionFolder {
+  return { path, home: join(path, 'home'), tmp: join(path, 'tmp'), run: join(path, 'run') };
+}
+
+/**
+ * A new, empty folder of this user alone under `runtimeDir`; whoever made it removes it.
+ * @throws GatewayError SESSION_START_FAILED when it can't be had, or the path is too long for sockets
+ */
+export function makeSessionFolder(runtimeDir: string): string {
+  const parent = sessionsFolder(runtimeDir);
+  const path = join(parent, randomBytes(4).toString('hex'));
+  if (path.length > FOLDER_MAX_CHARS)
+    throw new GatewayError(
+      'SESSION_START_FAILED',
+      `${path} is too long for the sockets in it (${FOLDER_MAX_CHARS} characters at most); set NEKOGATE_RUNTIME_DIR to a shorter path`,
+    );
+  makePrivate(runtimeDir);
+  makePrivate(parent);
+  mkdirSync(path, { mode: 0o700 });
+  return path;
+}
+
+/** The session folders that lie there now. */
+export function listSessionFolders(runtimeDir: string): string[] {
+  const parent = sessionsFolder(runtimeDir);
+  try {
+    return readdirSync(parent).map((name) => join(parent, name));
+  } catch {
+    // ENOENT: no session ever ran here.
+    return [];
+  }
+}
+
+/** Makes what the desktop's parts and programs need in it. */
+export async function fillSessionFolder(folder: SessionFolder): Promise<void> {
+  for (const path of [folder.home, folder.tmp, folder.run]) await mkdir(path, { mode: 0o700, recursive: true });
+}
+
+/** Removes what `fillSessionFolder` made and all that came into it since. */
+export async function emptySessionFolder(folder: SessionFolder): Promise<void> {
+  for (const path of [folder.home, folder.tmp, folder.run]) await removeFolder(path);
+}
+
+export async function removeFolder(path: string): Promise<void> {
+  // Retried, since a program that was just killed may still have a file on its way (ENOTEMPTY).
+  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}
+
+function sessionsFolder(runtimeDir: string): string {
+  return join(runtimeDir, 's');
+}
+
+/** Under /tmp anybody may have made it first, for us to put sockets and passwords in. */
+function makePrivate(path: string): void {
+  mkdirSync(path, { mode: 0o700, recursive: true });
+  const stat = lstatSync(path);
+  const mine = stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  if (!mine)
+    throw new GatewayError(
+      'SESSION_START_FAILED',
+      `${path} is not a folder that only this user may enter; remove it, or set NEKOGATE_RUNTIME_DIR to another place`,
+    );
+}

@@ -1,0 +1,59 @@
+import type { RunningSession, Runtime, SessionHealth, StartOptions } from '../../src/agent/runtimes/runtime.ts';
+import type { SessionSpec } from '../../src/protocol/session.ts';
+
+/** A runtime whose sessions start, break and fail when the test says so. */
+export class HandRuntime implements Runtime {
+  readonly name = 'process';
+  readonly stopped: string[] = [];
+  readonly #starting = new Map<string, PromiseWithResolvers<RunningSession>>();
+
+  async recover(): Promise<string[]> {
+    return [];
+  }
+
+  start(sessionId: string, _spec: SessionSpec, { signal }: StartOptions): Promise<RunningSession> {
+    const start = Promise.withResolvers<RunningSession>();
+    this.#starting.set(sessionId, start);
+    signal.addEventListener('abort', () => start.reject(signal.reason));
+    return start.promise;
+  }
+
+  ready(sessionId: string, neko = { baseUrl: 'http://127.0.0.1:1', adminPassword: 'x' }): HandSession {
+    const session = new HandSession(sessionId, neko, () => this.stopped.push(sessionId));
+    this.#starting.get(sessionId)?.resolve(session);
+    return session;
+  }
+}
+
+export class HandSession implements RunningSession {
+  readonly streamer = 'embedded';
+  readonly sessionId: string;
+  readonly neko: { baseUrl: string; adminPassword: string };
+  readonly #onStop: () => void;
+  #health: SessionHealth = { state: 'running' };
+  #listeners = new Set<(health: SessionHealth) => void>();
+
+  constructor(sessionId: string, neko: { baseUrl: string; adminPassword: string }, onStop: () => void) {
+    this.sessionId = sessionId;
+    this.neko = neko;
+    this.#onStop = onStop;
+  }
+
+  get health(): SessionHealth {
+    return this.#health;
+  }
+
+  set(health: SessionHealth): void {
+    this.#health = health;
+    for (const listener of this.#listeners) listener(health);
+  }
+
+  onHealth(listener: (health: SessionHealth) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async stop(): Promise<void> {
+    this.#onStop();
+  }
+}
