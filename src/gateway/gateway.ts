@@ -1,0 +1,192 @@
+import type { Logger } from 'pino';
+import { GatewayError } from '../errors.ts';
+import { KEEPALIVE_MS, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
+import { Accesses } from './access/accesses.ts';
+import { addAccessRoutes } from './access/routes.ts';
+import { loadAdminToken } from './admin-token.ts';
+import { Agents } from './agents/agents.ts';
+import { createConnectDoors } from './agents/connect-door.ts';
+import { Hub } from './agents/hub.ts';
+import { addAgentRoutes } from './agents/routes.ts';
+import type { App } from './app.ts';
+import { Audit } from './audit.ts';
+import { Auth } from './auth.ts';
+import { FailureLimiter } from './failure-limiter.ts';
+import { createSignalingDoor } from './logins/door.ts';
+import { Logins } from './logins/logins.ts';
+import { addLoginRoutes } from './logins/routes.ts';
+import { Tunnels } from './logins/tunnels.ts';
+import { Metrics } from './metrics.ts';
+import { addOperationRoutes } from './operations.ts';
+import { addPages } from './pages.ts';
+import { createServer } from './server.ts';
+import { addSessionRoutes } from './sessions/routes.ts';
+import { isEnded, Sessions } from './sessions/sessions.ts';
+import { keepStoreSmall } from './store/retention.ts';
+import { Store } from './store/store.ts';
+import type { SessionRow } from './store/tables.ts';
+import { UpgradeRouter } from './upgrade.ts';
+
+const HEARTBEAT_MS = 15_000;
+/** Nothing of ours logs these; this is for the day when somebody logs a whole object. */
+const REDACTED = [
+  'authorization',
+  'token',
+  'key',
+  'ticket',
+  'databaseUrl',
+  '*.authorization',
+  '*.token',
+  '*.key',
+  '*.ticket',
+];
+
+export interface GatewayOptions {
+  host?: string;
+  /** 0 takes any free port. */
+  port?: number;
+  /** Holds the admin token and the embedded database. */
+  dataDir: string;
+  /** postgres://… puts the store there. */
+  databaseUrl?: string | undefined;
+  /** Origins of other sites whose pages may call the API, open WebSockets and frame the viewer. */
+  corsOrigins?: readonly string[];
+  /** Sites that may frame the viewer beside this one; left out, the CORS origins. */
+  frameAncestors?: readonly string[];
+  /** Where browsers reach this gateway; left out, where it listens. */
+  publicUrl?: string | undefined;
+  logger: Logger;
+  /** How often agents say that they are well; degraded at twice, offline at three times that. */
+  heartbeatMs?: number;
+  keepAliveMs?: number;
+  tunnelDialMs?: number;
+  /** The built viewer. */
+  viewerDir: string;
+}
+
+/** The control plane: HTTP API, pages, and the doors where agents and clients come in by WebSocket. */
+export class Gateway {
+  /** Where it listens. */
+  readonly url: string;
+  readonly adminToken: string;
+  readonly #stop: () => Promise<void>;
+  #stopping: Promise<void> | undefined;
+
+  /** Resolves once it listens, or leaves nothing behind when it throws or is aborted. */
+  static async start(options: GatewayOptions, signal?: AbortSignal): Promise<Gateway> {
+    signal?.throwIfAborted();
+    await using starting = new AsyncDisposableStack();
+    const log = options.logger.child({ part: 'gateway' }, { redact: REDACTED });
+    const store = starting.use(await Store.open({ ...options, log }));
+    const adminToken = await loadAdminToken(options.dataDir);
+    starting.defer(keepStoreSmall(store, log));
+    const audit = new Audit(store.audit, log);
+    starting.defer(() => audit.drain());
+
+    const gateway = await wire({ store, adminToken, audit, log }, options);
+    starting.defer(() => gateway.stop());
+    const url = await gateway.listen();
+    signal?.throwIfAborted();
+    const owned = starting.move();
+    return new Gateway({ url, adminToken, stop: () => owned.disposeAsync() });
+  }
+
+  private constructor(parts: { url: string; adminToken: string; stop: () => Promise<void> }) {
+    this.url = parts.url;
+    this.adminToken = parts.adminToken;
+    this.#stop = parts.stop;
+  }
+
+  /** Tells clients and agents SHUTTING_DOWN; resolves once every socket is closed and every row written. Idempotent. */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+interface Foundation {
+  store: Store;
+  adminToken: string;
+  audit: Audit;
+  log: Logger;
+}
+
+interface Wired {
+  listen(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+async function wire({ store, adminToken, audit, log }: Foundation, options: GatewayOptions): Promise<Wired> {
+  const { host = '127.0.0.1', port = 8080, corsOrigins = [], keepAliveMs = KEEPALIVE_MS } = options;
+  // Behind a proxy that changes the Host, the pages of the public address are this gateway's own all the same.
+  const origins = options.publicUrl === undefined ? corsOrigins : [...corsOrigins, new URL(options.publicUrl).origin];
+  const metrics = new Metrics();
+  const accesses = new Accesses(store);
+  const auth = new Auth({ adminToken, accesses, limiter: new FailureLimiter(), audit });
+  const agents = new Agents(store);
+  const hub = new Hub(log);
+  const sessions = new Sessions({ store, agents, hub, audit, metrics, log });
+  const logins = new Logins({ keepAliveMs, log });
+  const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
+  sessions.changes.on((session) => endLoginsOf(session, logins));
+
+  const app = await createServer(
+    { auth, metrics, log },
+    { corsOrigins, frameAncestors: options.frameAncestors ?? corsOrigins },
+  );
+  let url = '';
+  const publicUrl = (): string => (options.publicUrl ?? url).replace(/\/+$/, '');
+  addAgentRoutes(app, { agents, hub, sessions, audit });
+  addSessionRoutes(app, { sessions, hub, logins, audit });
+  addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
+  addLoginRoutes(app, { logins, sessions, audit });
+  addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
+  await addPages(app, options);
+
+  const listener = {
+    sessionReported: sessions.sessionReported.bind(sessions),
+    tunnelRefused: tunnels.refused.bind(tunnels),
+  };
+  const connection = { heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS, keepAliveMs, listener };
+  const upgrades = new UpgradeRouter({
+    log,
+    doors: [
+      createSignalingDoor({ auth, sessions, hub, logins, tunnels, audit, metrics, origins, log }),
+      tunnels.createDoor({ agents, auth }),
+      ...createConnectDoors({ agents, auth, hub, greeter: sessions, connection, log }),
+    ],
+  });
+  upgrades.listen(app.server);
+
+  return {
+    listen: async () => (url = await listen(app, host, port)),
+    stop: async () => {
+      const closed = app.close();
+      sessions.changes.endWaits();
+      await logins.stop();
+      await upgrades.stop();
+      await hub.stop();
+      await closed;
+    },
+  };
+}
+
+function endLoginsOf(session: SessionRow, logins: Logins): void {
+  if (session.state !== 'stopping' && !isEnded(session)) return;
+  const why = session.reason_message === null ? '' : `: ${session.reason_message}`;
+  logins.endSession(session.id, new GatewayError('SESSION_ENDED', `session ${session.id} is ${session.state}${why}`));
+}
+
+async function listen(app: App, host: string, port: number): Promise<string> {
+  await app.listen({ host, port });
+  const address = app.server.address();
+  const bound = typeof address === 'object' && address !== null ? address.port : port;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

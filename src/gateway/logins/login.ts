@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { WebSocket } from 'ws';
+import { GatewayError } from '../../errors.ts';
+import { CLOSE_CLIENT_LOST, CLOSE_NORMAL, closeSocket, closeWith } from '../../websocket/closing.ts';
+import { keepAlive } from '../../websocket/keep-alive.ts';
+import type { AccessRow } from '../store/tables.ts';
+import { endingOfClient, endingOfTunnel, type Ending } from './ending.ts';
+import { pipe, type Pipe } from './pipe.ts';
+
+type State =
+  /** Counted, its checks under way. */
+  | { name: 'reserved' }
+  /** Upgraded; its socket is paused until the tunnel is there. */
+  | { name: 'opening'; client: WebSocket }
+  | { name: 'joined'; client: WebSocket; tunnel: WebSocket; pipe: Pipe }
+  | { name: 'ended'; ending: Ending };
+
+export interface LoginOptions {
+  access: AccessRow;
+  address: string;
+  requestId: string;
+  keepAliveMs: number;
+  log: Logger;
+}
+
+/** One client's connection to one session, from the count against its limits to its one end. */
+export class Login {
+  readonly loginId = randomUUID();
+  readonly since = new Date().toISOString();
+  readonly access: AccessRow;
+  readonly address: string;
+  readonly requestId: string;
+  /** Resolves, never rejects, with the first end that came. */
+  readonly ended: Promise<Ending>;
+  /** Resolves once its sockets are gone too. */
+  closed: Promise<void> = Promise.resolve();
+  /** Aborted at the end. */
+  readonly signal: AbortSignal;
+  readonly #ended = Promise.withResolvers<Ending>();
+  readonly #abort = new AbortController();
+  readonly #options: LoginOptions;
+  #state: State = { name: 'reserved' };
+  #wasJoined = false;
+
+  constructor(options: LoginOptions) {
+    this.#options = options;
+    this.access = options.access;
+    this.address = options.address;
+    this.requestId = options.requestId;
+    this.ended = this.#ended.promise;
+    this.signal = this.#abort.signal;
+  }
+
+  /** Whether its client was ever joined to its agent; stays true after the end. */
+  get wasJoined(): boolean {
+    return this.#wasJoined;
+  }
+
+  /** Takes the client's fresh socket over, paused: what it sends at once waits in the kernel. */
+  attach(client: WebSocket): void {
+    client.on('error', (error) =>
+      this.#options.log.debug({ loginId: this.loginId, reason: error.message }, "a client's socket failed"),
+    );
+    if (this.#state.name === 'ended') {
+      sayGoodbye(client, this.#state.ending);
+      return;
+    }
+    client.pause();
+    client.once('close', (code) => this.end(endingOfClient(code)));
+    this.#state = { name: 'opening', client };
+  }
+
+  /** Joins the client to its agent's tunnel, which this login then owns. */
+  join(tunnel: WebSocket): void {
+    tunnel.on('error', (error) => this.#onTunnelError(error));
+    if (this.#state.name !== 'opening') {
+      endTunnel(tunnel, this.#state.name === 'ended' ? this.#state.ending : endingOfClient(1006));
+      return;
+    }
+    const { client } = this.#state;
+    const { keepAliveMs } = this.#options;
+    const joint = pipe(client, tunnel, (failure) => this.fail(failure));
+    this.#state = { name: 'joined', client, tunnel, pipe: joint };
+    this.#wasJoined = true;
+    tunnel.once('close', (code, reason) => this.end(endingOfTunnel(code, reason)));
+    if (tunnel.readyState === tunnel.CLOSED) {
+      this.end(endingOfTunnel(1006, Buffer.alloc(0)));
+      return;
+    }
+    keepAlive(client, keepAliveMs, () => this.fail(new GatewayError('CLIENT_SILENT', 'the client answers no pings')));
+    keepAlive(tunnel, keepAliveMs, () =>
+      this.end({ by: 'agent', code: 'AGENT_OFFLINE', message: "the agent's tunnel answers no pings" }),
+    );
+    client.resume();
+    tunnel.resume();
+  }
+
+  /** Ends it for a reason of the gateway's own. */
+  fail({ code, message }: GatewayError): void {
+    this.end({ by: 'gateway', code, message });
+  }
+
+  /** The first end counts: each side is told, and nothing passes any more. Idempotent. */
+  end(ending: Ending): void {
+    const state = this.#state;
+    if (state.name === 'ended') return;
+    this.#state = { name: 'ended', ending };
+    if (state.name === 'opening') {
+      this.closed = closedOf(state.client);
+      sayGoodbye(state.client, ending);
+    }
+    if (state.name === 'joined') {
+      this.closed = Promise.all([closedOf(state.client), closedOf(state.tunnel)]).then(() => undefined);
+      state.pipe.end();
+      sayGoodbye(state.client, ending, state.pipe.toldByAgent);
+      endTunnel(state.tunnel, ending);
+    }
+    this.#abort.abort();
+    this.#ended.resolve(ending);
+  }
+
+  #onTunnelError(error: Error): void {
+    this.#options.log.warn({ loginId: this.loginId, reason: error.message }, 'a tunnel failed');
+    if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH')
+      this.fail(new GatewayError('MESSAGE_TOO_BIG', 'the desktop sent a frame that is longer than allowed'));
+  }
+}
+
+function closedOf(socket: WebSocket): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return Promise.resolve();
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
+}
+
+/** One frame with the failure, for browsers see no more of a close than its code and name. */
+function sayGoodbye(client: WebSocket, ending: Ending, told = false): void {
+  // A paused socket would not see the answer to its close.
+  client.resume();
+  if (ending.code === 'CLIENT_LEFT' || ending.code === 'CLIENT_LOST') {
+    closeSocket(client, CLOSE_NORMAL, '');
+    return;
+  }
+  const { code, message, retryable } = new GatewayError(ending.code, ending.message);
+  if (!told && client.readyState === client.OPEN)
+    client.send(JSON.stringify({ event: 'gateway/error', payload: { code, message, retryable } }));
+  closeWith(client, code);
+}
+
+/** Tells the agent whether its client left or was lost, or what the gateway decided. */
+function endTunnel(tunnel: WebSocket, { code }: Ending): void {
+  tunnel.resume();
+  if (code === 'CLIENT_LEFT') closeSocket(tunnel, CLOSE_NORMAL, code);
+  else if (code === 'CLIENT_LOST') closeSocket(tunnel, CLOSE_CLIENT_LOST, code);
+  else closeWith(tunnel, code);
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import type { WebSocket } from 'ws';
+import { GatewayError } from '../../errors.ts';
+import type { TunnelOpen } from '../../protocol/control.ts';
+import { SIGNALING_FRAME_MAX_BYTES } from '../../protocol/limits.ts';
+import { authenticateAgent, type ConnectDoorDeps } from '../agents/connect-door.ts';
+import type { AgentConnection } from '../agents/connection.ts';
+import { bearerOf } from '../auth.ts';
+import type { Metrics } from '../metrics.ts';
+import { hashSecret, newHexSecret } from '../secrets.ts';
+import { createWebSocketServer, type Door } from '../upgrade.ts';
+
+export interface TunnelsOptions {
+  dialMs: number;
+  metrics: Metrics;
+}
+
+interface Ticket {
+  tunnelId: string;
+  agentId: string;
+  /** Takes the tunnel; false when nobody waits for it any more. */
+  resolve: (socket: WebSocket) => boolean;
+  reject: (failure: GatewayError) => void;
+}
+
+/**
+ * Tunnels that agents were asked for and have not dialled yet. A ticket is kept as its hash, opens one tunnel once, for the
+ * one agent that was asked, within the dial time; there are never more of them than logins.
+ */
+export class Tunnels {
+  readonly #options: TunnelsOptions;
+  readonly #tickets = new Map<string, Ticket>();
+
+  constructor(options: TunnelsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with the agent's WebSocket, paused, which is the caller's then.
+   * @throws GatewayError AGENT_OFFLINE | TUNNEL_TIMEOUT | what the agent says; the signal's reason when it is aborted.
+   */
+  async open(
+    connection: AgentConnection,
+    request: Pick<TunnelOpen, 'sessionId' | 'login'>,
+    signal: AbortSignal,
+  ): Promise<WebSocket> {
+    const { dialMs, metrics } = this.#options;
+    const ticket = newHexSecret();
+    const tunnelId = randomUUID();
+    const agentId = connection.agent.id;
+    const dialled = Promise.withResolvers<WebSocket>();
+    let waiting = true;
+    const resolve = (socket: WebSocket): boolean => {
+      if (!waiting) return false;
+      waiting = false;
+      dialled.resolve(socket);
+      return true;
+    };
+    const reject = (failure: GatewayError): void => {
+      waiting = false;
+      dialled.reject(failure);
+    };
+    const timer = setTimeout(
+      () => reject(new GatewayError('TUNNEL_TIMEOUT', `agent ${agentId} did not dial back within ${dialMs} ms`)),
+      dialMs,
+    );
+    const onLost = (): void =>
+      reject(new GatewayError('AGENT_OFFLINE', `agent ${agentId} was lost before it dialled back`));
+    const onAbort = (): void => reject(new GatewayError('CLIENT_SILENT', 'the client was gone before its tunnel came'));
+    const endTimer = metrics.tunnelDial.startTimer();
+    this.#tickets.set(hashSecret(ticket), { tunnelId, agentId, resolve, reject });
+    connection.signal.addEventListener('abort', onLost);
+    signal.addEventListener('abort', onAbort);
+    try {
+      if (signal.aborted) onAbort();
+      else connection.askTunnel({ ...request, tunnelId, kind: 'signaling', ticket });
+      const socket = await dialled.promise;
+      endTimer();
+      return socket;
+    } finally {
+      clearTimeout(timer);
+      this.#tickets.delete(hashSecret(ticket));
+      connection.signal.removeEventListener('abort', onLost);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** The agent won't dial; no effect when it already has, or nobody waits. */
+  refused(tunnelId: string, failure: GatewayError): void {
+    for (const ticket of this.#tickets.values()) if (ticket.tunnelId === tunnelId) ticket.reject(failure);
+  }
+
+  /** Where agents dial back: the ticket as bearer, the agent's own key beside it, both checked before the upgrade. */
+  createDoor(deps: Pick<ConnectDoorDeps, 'agents' | 'auth'>): Door {
+    const server = createWebSocketServer({ maxPayload: SIGNALING_FRAME_MAX_BYTES });
+    return {
+      pattern: /^\/api\/v1\/agents\/tunnel$/,
+      open: async (upgrade) => {
+        const { address, requestId } = upgrade;
+        const hash = hashSecret(bearerOf(upgrade.request.headers) ?? '');
+        const refusal = (): GatewayError =>
+          deps.auth.refuse(
+            { sessionId: undefined, address, requestId },
+            new GatewayError(
+              'TICKET_REFUSED',
+              'no tunnel is waited for under this ticket: it is wrong, used or too late',
+            ),
+          );
+        const asked = this.#tickets.get(hash);
+        if (!asked) throw refusal();
+        await authenticateAgent(deps, upgrade, asked.agentId);
+        // Taken in one step with the look whether it is still there: of two that come at once, one gets it.
+        const ticket = this.#tickets.get(hash);
+        if (!ticket) throw refusal();
+        this.#tickets.delete(hash);
+        const socket = await upgrade.accept(server).catch((error: unknown) => {
+          ticket.reject(new GatewayError('AGENT_OFFLINE', `agent ${ticket.agentId} broke off while it dialled back`));
+          throw error;
+        });
+        socket.pause();
+        // Until its login takes it over, an error of it has no other listener.
+        socket.on('error', () => undefined);
+        if (!ticket.resolve(socket)) socket.terminate();
+      },
+    };
+  }
+}

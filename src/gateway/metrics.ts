@@ -1,0 +1,60 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { SessionState } from '../protocol/session.ts';
+
+export interface Counted {
+  agentsByState(): Promise<Record<'online' | 'degraded' | 'offline', number>>;
+  sessionsByState(): Promise<Map<SessionState, number>>;
+  logins(): number;
+}
+
+/** What Prometheus sees. Labels are closed lists: never an id, an address or a path with one. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #agents = this.#gauge('nekogate_agents', 'Agents by state', ['state']);
+  readonly #sessions = this.#gauge('nekogate_sessions', 'Sessions in the store by state', ['state']);
+  readonly #logins = this.#gauge('nekogate_logins', 'Clients joined or joining now', []);
+  readonly joins = this.#counter(
+    'nekogate_joins_total',
+    'Attempts to join a session, by outcome (ok or a failure code)',
+    ['outcome'],
+  );
+  readonly commands = this.#counter('nekogate_commands_total', 'Commands to agents by outcome', ['action', 'outcome']);
+  readonly tunnelDial = new Histogram({
+    name: 'nekogate_tunnel_dial_seconds',
+    help: 'From asking an agent for a tunnel to its dialling back',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.#registry],
+  });
+  readonly httpDuration = new Histogram({
+    name: 'nekogate_http_request_duration_seconds',
+    help: 'HTTP requests by route, method and status',
+    labelNames: ['method', 'route', 'status'] as const,
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120],
+    registers: [this.#registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Prometheus' text, with the gauges read now. */
+  async render(counted: Counted): Promise<string> {
+    for (const [state, count] of Object.entries(await counted.agentsByState())) this.#agents.set({ state }, count);
+    const sessions = await counted.sessionsByState();
+    for (const state of SessionState.options) this.#sessions.set({ state }, sessions.get(state) ?? 0);
+    this.#logins.set(counted.logins());
+    return this.#registry.metrics();
+  }
+
+  #gauge<Label extends string>(name: string, help: string, labelNames: Label[]): Gauge<Label> {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+}

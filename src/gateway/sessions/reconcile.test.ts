@@ -1,0 +1,37 @@
+import { assert, test } from 'vitest';
+import { reconcile } from './reconcile.ts';
+
+test('what runs on the host as the store thinks stays', () => {
+  const report = { sessionId: 's-1', state: 'running' } as const;
+
+  assert.deepEqual(reconcile([{ id: 's-1', state: 'starting' }], [report]), { apply: [report], stop: [] });
+});
+
+test('what the host has no more is failed, with the reason', () => {
+  const { apply, stop } = reconcile([{ id: 's-1', state: 'running' }], []);
+
+  assert.deepInclude(apply[0], { sessionId: 's-1', state: 'failed' });
+  assert.equal(apply[0]?.reason?.code, 'AGENT_OFFLINE');
+  assert.deepEqual(stop, []);
+});
+
+test('a stop that was asked for while the agent was away is done when it is back', () => {
+  const stored = [
+    { id: 's-1', state: 'stopping' },
+    { id: 's-2', state: 'stopping' },
+  ] as const;
+
+  const plan = reconcile(stored, [{ sessionId: 's-1', state: 'running' }]);
+
+  assert.deepEqual(plan.stop, ['s-1']);
+  assert.deepInclude(plan.apply, { sessionId: 's-2', state: 'stopped' });
+});
+
+test('what the store does not know, or holds as ended, is ended on the host', () => {
+  const inventory = [
+    { sessionId: 's-1', state: 'running' },
+    { sessionId: 's-2', state: 'failed' },
+  ] as const;
+
+  assert.deepEqual(reconcile([], inventory), { apply: [], stop: ['s-1'] });
+});

@@ -1,0 +1,299 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, assert, beforeAll, describe, test } from 'vitest';
+import { findPostgres, startPostgres, type PostgresCluster } from '../../../test/harness/postgres.ts';
+import { removeOld } from './retention.ts';
+import { Store } from './store.ts';
+
+const log = pino({ level: 'silent' });
+const NOW = '2026-01-01T00:00:00.000Z';
+const LATER = '2026-01-02T00:00:00.000Z';
+const postgresBin = await findPostgres();
+
+interface Place {
+  dataDir: string;
+  databaseUrl?: string;
+}
+
+const kinds = [
+  { kind: 'sqlite', available: true },
+  { kind: 'postgres', available: postgresBin !== undefined },
+] as const;
+
+describe.each(kinds)('on $kind', ({ kind, available }) => {
+  let cluster: PostgresCluster | undefined;
+  const folders: string[] = [];
+  let count = 0;
+
+  beforeAll(async () => {
+    if (kind === 'postgres' && postgresBin !== undefined) cluster = await startPostgres(postgresBin);
+  });
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true })));
+  });
+
+  async function newPlace(): Promise<Place> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'nekogate-store-'));
+    folders.push(dataDir);
+    return { dataDir, ...(cluster && { databaseUrl: await cluster.createDatabase(`t${++count}`) }) };
+  }
+
+  async function openStore(place?: Place): Promise<Store> {
+    return Store.open({ ...(place ?? (await newPlace())), log });
+  }
+
+  async function openWithSession(): Promise<Store> {
+    const store = await openStore();
+    await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'h' }, NOW);
+    await store.sessions.add({ id: 's-1', agent_id: 'host-1', spec: '{}' }, NOW);
+    return store;
+  }
+
+  test.runIf(available)('what is stored is there after the gateway starts again', async () => {
+    const place = await newPlace();
+    const before = await openStore(place);
+    await before.agents.enroll({ id: 'host-1', label: 'the first', key_hash: 'h' }, NOW);
+    await before.close();
+
+    await using after = await openStore(place);
+
+    assert.equal(after.kind, kind);
+    assert.deepEqual(await after.agents.find('host-1'), {
+      id: 'host-1',
+      label: 'the first',
+      key_hash: 'h',
+      created_at: NOW,
+      last_seen_at: null,
+      revoked_at: null,
+    });
+  });
+
+  test.runIf(available)('gateways that start at once agree on the tables', async () => {
+    const place = await newPlace();
+    // The embedded store is one gateway's; another comes only when a restart overlaps, and then the tables are there.
+    const first = kind === 'sqlite' ? [await openStore(place)] : [];
+
+    const stores = [...first, ...(await Promise.all([openStore(place), openStore(place)]))];
+
+    await stores[0]?.agents.enroll({ id: 'host-1', label: '', key_hash: 'h' }, NOW);
+    assert.equal((await stores[1]?.agents.list(10))?.length, 1);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  test.runIf(available)('an agent id is free again once it was revoked, and not before', async () => {
+    await using store = await openStore();
+    assert.equal(await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'first' }, NOW), true);
+    assert.equal(await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'thief' }, NOW), false);
+    assert.equal((await store.agents.find('host-1'))?.key_hash, 'first');
+
+    assert.equal(await store.agents.revoke('host-1', LATER), true);
+    assert.equal(await store.agents.revoke('host-1', LATER), false);
+    assert.equal(await store.agents.setKey('host-1', 'x'), false);
+
+    assert.equal(await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'second' }, LATER), true);
+    assert.equal((await store.agents.find('host-1'))?.revoked_at, null);
+    assert.equal(await store.agents.countActive(), 1);
+  });
+
+  test.runIf(available)('a late report does not wake an ended session', async () => {
+    await using store = await openWithSession();
+    await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running', streamer: 'neko' }, NOW);
+    const failed = await store.sessions.apply(
+      'host-1',
+      { sessionId: 's-1', state: 'failed', reason: { code: 'X', message: 'y' }, logTail: ['a', 'b'] },
+      LATER,
+    );
+
+    const late = await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running' }, LATER);
+
+    assert.equal(late, undefined);
+    assert.deepInclude(failed, {
+      state: 'failed',
+      reason_code: 'X',
+      streamer: 'neko',
+      ended_at: LATER,
+      log_tail: '["a","b"]',
+    });
+    assert.equal((await store.sessions.find('s-1'))?.state, 'failed');
+  });
+
+  test.runIf(available)("no agent changes another one's session", async () => {
+    await using store = await openWithSession();
+
+    assert.equal(await store.sessions.apply('host-2', { sessionId: 's-1', state: 'running' }, NOW), undefined);
+  });
+
+  test.runIf(available)('a session that is being stopped does not run again', async () => {
+    await using store = await openWithSession();
+    await store.sessions.apply('host-1', { sessionId: 's-1', state: 'stopping' }, NOW);
+
+    assert.equal(await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running' }, NOW), undefined);
+    assert.equal(await store.sessions.apply('host-1', { sessionId: 's-1', state: 'failed' }, NOW), undefined);
+    assert.equal((await store.sessions.apply('host-1', { sessionId: 's-1', state: 'stopped' }, NOW))?.state, 'stopped');
+  });
+
+  test.runIf(available)('a desktop that is whole again has no reason any more', async () => {
+    await using store = await openWithSession();
+    const reason = { code: 'STREAMER_LOST', message: 'it died' };
+    await store.sessions.apply('host-1', { sessionId: 's-1', state: 'starting', reason }, NOW);
+
+    const running = await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running' }, NOW);
+
+    assert.equal(running?.reason_code, null);
+  });
+
+  test.runIf(available)('pages of sessions follow each other without gaps, same instants included', async () => {
+    await using store = await openStore();
+    await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'h' }, NOW);
+    for (const [id, at] of [
+      ['s-a', NOW],
+      ['s-b', NOW],
+      ['s-c', NOW],
+      ['s-d', LATER],
+    ] as const)
+      await store.sessions.add({ id, agent_id: 'host-1', spec: '{}' }, at);
+
+    const first = await store.sessions.list({ limit: 2 });
+    const last = first.at(-1);
+    const second = await store.sessions.list({
+      limit: 2,
+      after: { createdAt: last?.created_at ?? '', id: last?.id ?? '' },
+    });
+
+    assert.deepEqual(
+      [...first, ...second].map(({ id }) => id),
+      ['s-d', 's-c', 's-b', 's-a'],
+    );
+    assert.deepEqual(await store.sessions.list({ limit: 9, state: 'running' }), []);
+    assert.deepEqual([...(await store.sessions.countLiveByAgent())], [['host-1', 4]]);
+    assert.deepEqual([...(await store.sessions.countByState())], [['pending', 4]]);
+  });
+
+  test.runIf(available)('an access is found by its token and revoked once', async () => {
+    await using store = await openWithSession();
+    const access = {
+      id: 'a-1',
+      session_id: 's-1',
+      role: 'viewer',
+      label: '',
+      token_hash: 'hash',
+      expires_at: LATER,
+      revoked_at: null,
+      created_at: NOW,
+    } as const;
+    await store.accesses.add(access);
+
+    assert.deepEqual(await store.accesses.findByTokenHash('hash'), access);
+    assert.equal(await store.accesses.revoke('s-other', 'a-1', NOW), 'missing');
+    assert.equal(await store.accesses.revoke('s-1', 'a-1', NOW), 'revoked');
+    assert.equal(await store.accesses.revoke('s-1', 'a-1', LATER), 'unchanged');
+    assert.deepEqual(await store.accesses.list('s-1', 10), [{ ...access, revoked_at: NOW }]);
+    assert.equal(await store.accesses.count('s-1'), 1);
+  });
+
+  test.runIf(available)('nothing refers to what is not there', async () => {
+    await using store = await openStore();
+
+    const adding = store.sessions.add({ id: 's-1', agent_id: 'nobody', spec: '{}' }, NOW);
+
+    assert.match(String(await adding.catch((error: unknown) => error)), /foreign key/i);
+  });
+
+  test.runIf(available)('the audit reads newest first, page by page', async () => {
+    await using store = await openStore();
+    const row = { at: NOW, actor: 'admin', action: 'x', target: 'y', outcome: 'ok', detail: '{}', request_id: 'r' };
+    for (const id of ['01', '02', '03']) await store.audit.add({ ...row, id });
+
+    assert.deepEqual(
+      (await store.audit.list(2)).map(({ id }) => id),
+      ['03', '02'],
+    );
+    assert.deepEqual(
+      (await store.audit.list(2, '02')).map(({ id }) => id),
+      ['01'],
+    );
+  });
+
+  test.runIf(available)('what is old goes, with all that hangs on it; what lives stays', async () => {
+    await using store = await openWithSession();
+    await store.sessions.add({ id: 's-2', agent_id: 'host-1', spec: '{}' }, NOW);
+    await store.sessions.apply('host-1', { sessionId: 's-2', state: 'stopped' }, NOW);
+    await store.accesses.add({
+      id: 'a-1',
+      session_id: 's-2',
+      role: 'viewer',
+      label: '',
+      token_hash: 'hash',
+      expires_at: LATER,
+      revoked_at: null,
+      created_at: NOW,
+    });
+    await store.audit.add({
+      id: '01',
+      at: NOW,
+      actor: '',
+      action: '',
+      target: '',
+      outcome: '',
+      detail: '{}',
+      request_id: '',
+    });
+
+    await removeOld(store, Date.parse(NOW) + 365 * 24 * 3600 * 1000);
+
+    assert.deepEqual(
+      (await store.sessions.list({ limit: 9 })).map(({ id }) => id),
+      ['s-1'],
+    );
+    assert.equal(await store.accesses.findByTokenHash('hash'), undefined);
+    assert.deepEqual(await store.audit.list(9), []);
+  });
+
+  test.runIf(available)('many queries at once do not mix', async () => {
+    await using store = await openStore();
+
+    const enrolled = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        store.agents.enroll({ id: `host-${index % 25}`, label: '', key_hash: 'h' }, NOW),
+      ),
+    );
+
+    assert.equal(enrolled.filter(Boolean).length, 25);
+    assert.equal(await store.agents.countActive(), 25);
+  });
+
+  test.runIf(available)('a store that is closed says so', async () => {
+    const store = await openStore();
+    await store.close();
+
+    const failure: unknown = await store.check().catch((error: unknown) => error);
+
+    assert.propertyVal(failure, 'code', 'STORE_UNAVAILABLE');
+  });
+});
+
+test('nobody else on the machine can read the embedded database', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'nekogate-store-'));
+  await using store = await Store.open({ dataDir, log });
+  await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'h' }, NOW);
+
+  for (const name of ['nekogate.db', 'nekogate.db-wal', 'nekogate.db-shm'])
+    assert.equal((await stat(join(dataDir, name))).mode & 0o777, 0o600, name);
+  await rm(dataDir, { recursive: true });
+});
+
+test('a Postgres that is not there is an error that says so, at once', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'nekogate-store-'));
+  const failure: unknown = await Store.open({
+    dataDir,
+    databaseUrl: `postgres://u:secret@${encodeURIComponent(dataDir)}/none`,
+    log,
+  }).catch((error: unknown) => error);
+
+  assert.propertyVal(failure, 'code', 'STORE_UNAVAILABLE');
+  assert.notInclude(String(failure), 'secret');
+  await rm(dataDir, { recursive: true });
+});

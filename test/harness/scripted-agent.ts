@@ -1,0 +1,231 @@
+import { EventEmitter, once } from 'node:events';
+import { WebSocket } from 'ws';
+import {
+  decodeFromGateway,
+  encodeFromAgent,
+  PROTOCOL_VERSION,
+  type AgentPayloads,
+  type GatewayPayloads,
+  type Hello,
+} from '../../src/protocol/control.ts';
+import type { Failure, SessionReport } from '../../src/protocol/session.ts';
+import type { Closed } from './socket-pair.ts';
+
+export interface ScriptedAgentOptions {
+  gatewayUrl: string;
+  agentId: string;
+  agentKey: string;
+  /** Replaces parts of an honest hello. */
+  hello?: Partial<Hello>;
+  sessions?: SessionReport[];
+  /** `done` reports and answers as an honest agent does, a failure is reported, `silent` never answers. */
+  onCommand?: (command: GatewayPayloads['command']) => 'done' | 'silent' | Failure;
+  /** `dial` dials back at once; `wait` leaves it to the test. */
+  onTunnel?: 'dial' | 'wait';
+}
+
+/** One end of a signaling connection, with every text frame that came. */
+export interface Wire {
+  socket: WebSocket;
+  frames: string[];
+  closed: Promise<Closed>;
+  /** The frame that comes next, or came and was not asked for yet. */
+  next(): Promise<string>;
+}
+
+interface Tunnel extends Wire {
+  request: GatewayPayloads['tunnel.open'];
+}
+
+/** An agent without a host: speaks the protocol over real sockets, and breaks it where a test says so. */
+export class ScriptedAgent extends EventEmitter {
+  readonly control: WebSocket;
+  readonly closed: Promise<Closed>;
+  readonly commands: GatewayPayloads['command'][] = [];
+  readonly tunnels: Tunnel[] = [];
+  readonly #requests: GatewayPayloads['tunnel.open'][] = [];
+  readonly #options: ScriptedAgentOptions;
+
+  /** Resolves once the gateway said welcome. */
+  static async connect(options: ScriptedAgentOptions): Promise<ScriptedAgent> {
+    const agent = new ScriptedAgent(options);
+    const welcome = once(agent, 'welcome');
+    const lost = agent.closed.then(({ code, reason }) => {
+      throw new Error(`closed ${code} ${reason} before welcome`);
+    });
+    lost.catch(() => undefined);
+    await once(agent.control, 'open');
+    agent.greet();
+    await Promise.race([welcome, lost]);
+    return agent;
+  }
+
+  /** Dials and says nothing yet. */
+  constructor(options: ScriptedAgentOptions) {
+    super();
+    this.#options = options;
+    this.control = new WebSocket(
+      `${webSocketUrl(options.gatewayUrl)}/api/v1/agents/connect?agent_id=${options.agentId}`,
+      { headers: { 'x-agent-api-key': options.agentKey } },
+    );
+    this.control.on('error', () => undefined);
+    this.closed = closingOf(this.control);
+    this.control.on('message', (bytes: Buffer) => this.#receive(bytes.toString('utf8')));
+  }
+
+  greet(): void {
+    this.send('hello', {
+      protocol: PROTOCOL_VERSION,
+      agentId: this.#options.agentId,
+      instanceId: crypto.randomUUID(),
+      version: '0.0.0',
+      hostname: 'nowhere',
+      capabilities: { runtimes: ['scripted'], streamer: 'embedded', maxSessions: 4 },
+      sessions: this.#options.sessions ?? [],
+      ...this.#options.hello,
+    });
+  }
+
+  send<T extends keyof AgentPayloads>(type: T, payload: AgentPayloads[T]): void {
+    this.control.send(encodeFromAgent(type, payload));
+  }
+
+  report(report: SessionReport): void {
+    this.send('session.updated', report);
+  }
+
+  heartbeat(): void {
+    this.send('heartbeat', { sessions: 0, load: 0, freeMemory: 1 });
+  }
+
+  /** The command that comes next, or came and was not asked for yet. */
+  async nextCommand(): Promise<GatewayPayloads['command']> {
+    for (;;) {
+      const command = this.commands.shift();
+      if (command) return command;
+      await once(this, 'command');
+    }
+  }
+
+  /** The next request for a tunnel, with `onTunnel: 'wait'`. */
+  async nextRequest(): Promise<GatewayPayloads['tunnel.open']> {
+    for (;;) {
+      const request = this.#requests.shift();
+      if (request) return request;
+      await once(this, 'request');
+    }
+  }
+
+  /** The next tunnel that was dialled and taken. */
+  async nextTunnel(): Promise<Tunnel> {
+    for (;;) {
+      const tunnel = this.tunnels.shift();
+      if (tunnel) return tunnel;
+      await once(this, 'tunnel');
+    }
+  }
+
+  /** Dials back; resolves with the open tunnel, or the HTTP status of the refusal. */
+  async dial(ticket: string, agentKey = this.#options.agentKey): Promise<Wire | number> {
+    const socket = new WebSocket(`${webSocketUrl(this.#options.gatewayUrl)}/api/v1/agents/tunnel`, {
+      headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': agentKey },
+    });
+    socket.on('error', () => undefined);
+    // Listens from the start: frames may come with the handshake's answer.
+    const wire = recordFrames(socket);
+    const refused = once(socket, 'unexpected-response').then(([request, response]) => {
+      request.destroy();
+      return Number(response.statusCode);
+    });
+    const opened = once(socket, 'open').then(() => wire);
+    // The one that doesn't happen may fail when the socket ends.
+    opened.catch(() => undefined);
+    refused.catch(() => undefined);
+    return Promise.race([opened, refused]);
+  }
+
+  /** The network between agent and gateway breaks: no close frame. */
+  drop(): void {
+    this.control.terminate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { socket } of this.tunnels) socket.terminate();
+    this.control.terminate();
+    if (this.control.readyState !== WebSocket.CLOSED) await this.closed;
+  }
+
+  #receive(text: string): void {
+    const message = decodeFromGateway(text);
+    switch (message.type) {
+      case 'welcome':
+        this.emit('welcome');
+        break;
+      case 'command':
+        this.#command(message.payload);
+        break;
+      case 'tunnel.open':
+        void this.#tunnel(message.payload);
+        break;
+    }
+  }
+
+  #command(message: GatewayPayloads['command']): void {
+    const { commandId, command } = message;
+    this.commands.push(message);
+    this.emit('command');
+    const answer = this.#options.onCommand?.(message) ?? 'done';
+    if (answer === 'silent') return;
+    this.send('ack', { commandId });
+    const { sessionId } = command;
+    if (typeof answer === 'object') {
+      this.report({ sessionId, state: 'failed', reason: answer, logTail: ['its last words'] });
+      this.send('result', { commandId, error: answer });
+      return;
+    }
+    if (command.action === 'start_session') {
+      this.report({ sessionId, state: 'starting' });
+      this.report({ sessionId, state: 'running', streamer: 'embedded' });
+    } else this.report({ sessionId, state: 'stopped' });
+    this.send('result', { commandId });
+  }
+
+  async #tunnel(request: GatewayPayloads['tunnel.open']): Promise<void> {
+    if (this.#options.onTunnel === 'wait') {
+      this.#requests.push(request);
+      this.emit('request');
+      return;
+    }
+    const wire = await this.dial(request.ticket);
+    if (typeof wire === 'number') throw new Error(`the gateway refused the tunnel with ${wire}`);
+    this.tunnels.push({ ...wire, request });
+    this.emit('tunnel');
+  }
+}
+
+export function webSocketUrl(url: string): string {
+  return url.replace(/^http/, 'ws');
+}
+
+/** Resolves when the socket is gone, also after an error of it. */
+export function closingOf(socket: WebSocket): Promise<Closed> {
+  return new Promise((resolve) => {
+    socket.once('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }));
+  });
+}
+
+export function recordFrames(socket: WebSocket): Wire {
+  const frames: string[] = [];
+  let taken = 0;
+  socket.on('message', (bytes: Buffer, isBinary) => frames.push(isBinary ? '(binary)' : bytes.toString('utf8')));
+  return {
+    socket,
+    frames,
+    closed: closingOf(socket),
+    async next() {
+      while (frames.length <= taken) await once(socket, 'message');
+      taken += 1;
+      return frames[taken - 1] ?? '';
+    },
+  };
+}
