@@ -1,0 +1,173 @@
+import type { FromClientEvent } from '../signaling/messages.ts';
+import { backoffDelayMs } from './backoff.ts';
+import { type Incoming, readMessage, readProblem } from './messages.ts';
+import { explain, explainClose, type Reason } from './reasons.ts';
+
+export interface ConnectionOptions {
+  /** Base address of the gateway, http or https. */
+  readonly server: string;
+  readonly session: string;
+  readonly access: string;
+}
+
+export interface ConnectionListener {
+  opened(): void;
+  received(message: Incoming): void;
+  /** The socket is gone; where `retryAtMs` is set (by Date.now()), the connection comes back by itself then. */
+  lost(reason: Reason, retryAtMs: number | undefined): void;
+}
+
+const SUBPROTOCOL = 'nekogate.v1';
+const OPEN_TIMEOUT_MS = 10_000;
+const REFUSAL_TIMEOUT_MS = 5000;
+/** neko speaks every 10 s (system/heartbeat); after three missed the link is taken for dead. */
+const SILENCE_MAX_MS = 35_000;
+const SILENCE_CHECK_MS = 5000;
+/** An error that was told longer ago than this does not explain a close. */
+const EXPLANATION_MAX_AGE_MS = 2000;
+/** A connection that held for this long was a good one: the next loss starts with the shortest delay again. */
+const PEACE_MS = 10_000;
+
+/**
+ * The signaling WebSocket of one session: opens it, answers heartbeats, notices silence, and comes back by itself after
+ * losses that another try can mend. Ends for good on final closes and on `close`; `open` starts it again.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #listener: ConnectionListener;
+  #attempt = 0;
+  #socket: WebSocket | undefined;
+  /** Ends everything that belongs to the present socket, or to the wait for the next. */
+  #current = new AbortController();
+
+  constructor(options: ConnectionOptions, listener: ConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Opens the socket now, in place of one that is open or waited for. */
+  open(): void {
+    const signal = this.#renew();
+    const socket = this.#dial();
+    this.#socket = socket;
+    signal.addEventListener('abort', () => socket.close(1000), { once: true });
+    let openedAtMs: number | undefined;
+    let lastHeardAtMs = Date.now();
+    let said: { code: string; message: string; atMs: number } | undefined;
+
+    const fail = (reason: Reason): void => this.#fail(reason, openedAtMs);
+    const openTimer = setTimeout(() => fail(explain('LINK_LOST', '', true)), OPEN_TIMEOUT_MS);
+    const silenceTimer = setInterval(() => {
+      const silent = openedAtMs !== undefined && Date.now() - lastHeardAtMs > SILENCE_MAX_MS;
+      if (silent) fail(explain('LINK_LOST', '', true));
+    }, SILENCE_CHECK_MS);
+    signal.addEventListener('abort', () => {
+      clearTimeout(openTimer);
+      clearInterval(silenceTimer);
+    });
+
+    socket.addEventListener(
+      'open',
+      () => {
+        clearTimeout(openTimer);
+        openedAtMs = Date.now();
+        lastHeardAtMs = openedAtMs;
+        this.#listener.opened();
+      },
+      { signal },
+    );
+    socket.addEventListener(
+      'message',
+      (frame) => {
+        lastHeardAtMs = Date.now();
+        const message = readMessage(frame.data);
+        if (message?.event === 'system/heartbeat') this.send('client/heartbeat');
+        if (message?.event === 'gateway/error') said = { ...message.payload, atMs: lastHeardAtMs };
+        if (message?.event === 'system/disconnect') {
+          said = { code: 'ENDED', message: message.payload.message, atMs: lastHeardAtMs };
+        }
+        if (message !== undefined) this.#listener.received(message);
+      },
+      { signal },
+    );
+    socket.addEventListener(
+      'close',
+      (close) => {
+        const explanation = said !== undefined && Date.now() - said.atMs < EXPLANATION_MAX_AGE_MS ? said : undefined;
+        if (openedAtMs !== undefined) fail(explainClose(close, explanation));
+        else void this.#askWhyRefused(signal).then((reason) => (signal.aborted ? undefined : fail(reason)));
+      },
+      { signal },
+    );
+  }
+
+  /** Sends one of neko's messages; false when there is no open socket to send it on. */
+  send(event: FromClientEvent, payload?: object): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(payload === undefined ? { event } : { event, payload }));
+    return true;
+  }
+
+  /** Closes with 1000, which ends the login at once, and stops coming back. */
+  close(): void {
+    this.#current.abort();
+    this.#socket = undefined;
+  }
+
+  #dial(): WebSocket {
+    const url = new URL(`${apiPath(this.#options)}/ws`, this.#options.server);
+    url.protocol = url.protocol.replace('http', 'ws');
+    return new WebSocket(url, [SUBPROTOCOL, `access.${this.#options.access}`]);
+  }
+
+  #fail(reason: Reason, openedAtMs: number | undefined): void {
+    this.close();
+    if (!reason.retryable) {
+      this.#listener.lost(reason, undefined);
+      return;
+    }
+    if (openedAtMs !== undefined && Date.now() - openedAtMs > PEACE_MS) this.#attempt = 0;
+    const delayMs = backoffDelayMs(this.#attempt);
+    this.#attempt += 1;
+    const signal = this.#renew();
+    const timer = setTimeout(() => this.open(), delayMs);
+    // A browser that finds its network again need not wait.
+    window.addEventListener('online', () => this.open(), { signal });
+    signal.addEventListener('abort', () => clearTimeout(timer));
+    this.#listener.lost(reason, Date.now() + delayMs);
+  }
+
+  /** A browser does not tell why an upgrade was refused (it closes with 1006), so the join route is asked the same question. */
+  async #askWhyRefused(signal: AbortSignal): Promise<Reason> {
+    const { server, session, access } = this.#options;
+    try {
+      const response = await fetch(new URL(`api/v1/sessions/${encodeURIComponent(session)}/join`, withSlash(server)), {
+        headers: { authorization: `Bearer ${access}` },
+        cache: 'no-store',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(REFUSAL_TIMEOUT_MS)]),
+      });
+      const document: unknown = await response.json();
+      const problem = response.ok ? undefined : readProblem(document);
+      if (problem !== undefined) return explain(problem.code, problem.message);
+      if (response.ok) return explain('SOCKET_REFUSED', '', true);
+    } catch {
+      // No network, no gateway, or a proxy's own page: all of them are a lost link.
+    }
+    return explain('LINK_LOST', '', true);
+  }
+
+  #renew(): AbortSignal {
+    this.#current.abort();
+    this.#current = new AbortController();
+    return this.#current.signal;
+  }
+}
+
+function apiPath(options: ConnectionOptions): string {
+  const base = new URL(withSlash(options.server)).pathname;
+  return `${base}s/${encodeURIComponent(options.session)}/api`;
+}
+
+function withSlash(address: string): string {
+  return address.endsWith('/') ? address : `${address}/`;
+}

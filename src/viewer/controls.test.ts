@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { InputEvent } from '../input/data-channel.ts';
+import { Controls } from './controls.ts';
+import { Room } from './room.ts';
+
+const PRESS: InputEvent = { type: 'button', down: true, button: 1 };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('without control nothing is sent', () => {
+  const desk = openDesk();
+
+  desk.controls.send(PRESS);
+
+  expect(desk.sent).toEqual([]);
+});
+
+test('a press on a free desktop takes control, and what follows waits for the grant', () => {
+  const desk = openDesk();
+
+  expect(desk.controls.claim()).toBe(true);
+  desk.controls.send(PRESS);
+  expect(desk.requests).toBe(1);
+  expect(desk.sent).toEqual([]);
+
+  desk.give('me');
+  expect(desk.sent).toEqual([PRESS]);
+  expect(desk.controls.status).toMatchObject({ control: { holder: 'me' }, isAsking: false });
+});
+
+test('a press that is granted nothing is dropped, and the person is told', () => {
+  const desk = openDesk();
+  desk.controls.claim();
+  desk.controls.send(PRESS);
+
+  vi.advanceTimersByTime(2000);
+  desk.give('me');
+
+  expect(desk.notices).toEqual(['Control was not granted.']);
+  expect(desk.sent).toEqual([]);
+});
+
+test('who presses second is told who was faster', () => {
+  const desk = openDesk();
+  desk.controls.claim();
+  desk.controls.send(PRESS);
+
+  desk.give('other');
+
+  expect(desk.notices).toEqual(['Grace was faster and has control.']);
+  expect(desk.controls.takesInput).toBe(false);
+});
+
+test('control of somebody else is never taken by a press, and taken once it is let go when asked for', () => {
+  const desk = openDesk();
+  desk.give('other');
+
+  expect(desk.controls.claim()).toBe(false);
+  expect(desk.notices).toEqual(['Grace has control. Ask for it in the bar below.']);
+
+  desk.controls.request();
+  desk.give(undefined);
+  expect(desk.requests).toBe(2);
+});
+
+test('a login that may only watch can neither claim nor ask', () => {
+  const desk = openDesk({ canHost: false });
+
+  expect(desk.controls.claim()).toBe(false);
+  desk.controls.request();
+
+  expect(desk.requests).toBe(0);
+  expect(desk.notices).toEqual(['You are watching. This access cannot control the desktop.']);
+});
+
+test('a viewer that is set to view only lets go of control', () => {
+  const desk = openDesk();
+  desk.give('me');
+
+  desk.controls.setViewOnly(true);
+
+  expect(desk.releases).toBe(1);
+  expect(desk.controls.takesInput).toBe(false);
+});
+
+test('the holder sees who asks, until control moves on', () => {
+  const desk = openDesk();
+  desk.give('me');
+
+  desk.controls.asked('other');
+  expect(desk.controls.status.askedBy).toBe('Grace');
+
+  desk.give('other');
+  expect(desk.controls.status.askedBy).toBeUndefined();
+  expect(desk.notices).toEqual(['Grace took control.']);
+});
+
+test('input that waits when the connection is lost is not sent to whoever comes back', () => {
+  const desk = openDesk();
+  desk.controls.claim();
+  desk.controls.send(PRESS);
+
+  desk.room.forgetControl();
+  desk.controls.suspend();
+  desk.join();
+  desk.give('me');
+
+  expect(desk.sent).toEqual([]);
+  expect(desk.notices).toEqual(['The connection was lost: the desktop did not get that.']);
+});
+
+function openDesk({ canHost = true } = {}) {
+  const room = new Room();
+  const desk = {
+    room,
+    sent: [] as InputEvent[],
+    notices: [] as string[],
+    requests: 0,
+    releases: 0,
+    controls: new Controls(room, {
+      sendRequest: () => {
+        desk.requests += 1;
+        return true;
+      },
+      sendRelease: () => {
+        desk.releases += 1;
+      },
+      transmit: (event) => {
+        desk.sent.push(event);
+      },
+      changed: () => undefined,
+      noticed: (text) => {
+        desk.notices.push(text);
+      },
+    }),
+    join(): void {
+      const screen = { width: 1280, height: 720 };
+      const settings = { lockedControls: false, implicitHosting: false };
+      const me = { id: 'me', name: 'Ada', canHost, canWatch: true, isWatching: false };
+      const other = { id: 'other', name: 'Grace', canHost: true, canWatch: true, isWatching: true };
+      const payload = { sessionId: 'me', hostId: undefined, screen, settings, members: [me, other] };
+      room.apply({ event: 'system/init', payload });
+      desk.controls.update();
+    },
+    give(hostId: string | undefined): void {
+      room.apply({ event: 'control/host', payload: { hostId } });
+      desk.controls.update();
+    },
+  };
+  desk.join();
+  return desk;
+}

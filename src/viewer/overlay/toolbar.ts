@@ -1,0 +1,109 @@
+import type { ControlStatus } from '../controls.ts';
+import type { ViewerState } from '../desktop-client.ts';
+import { element, setText } from '../dom.ts';
+import type { Scaling } from '../geometry.ts';
+import { icon, type IconName } from './icons.ts';
+
+export interface ToolbarActions {
+  readonly toggleControl: () => void;
+  readonly toggleSound: () => void;
+  readonly toggleScaling: () => void;
+  readonly toggleFullscreen: () => void;
+}
+
+export interface ToolbarView {
+  readonly state: ViewerState;
+  readonly control: ControlStatus;
+  readonly rttMs: number | undefined;
+  readonly hasSound: boolean;
+  readonly isMuted: boolean;
+  readonly scaling: Scaling;
+  readonly isFullscreen: boolean;
+}
+
+const STATE_NAMES: Record<ViewerState['name'], string> = {
+  connecting: 'Connecting',
+  live: 'Live',
+  reconnecting: 'Reconnecting',
+  closed: 'Not connected',
+};
+
+/** The bar under the picture: how the connection is, who has control, and the buttons. */
+export class Toolbar {
+  readonly element: HTMLElement;
+  readonly #state = element('span', { class: 'state-name' });
+  readonly #rtt = element('span', { class: 'rtt', title: 'Round trip to the desktop' });
+  readonly #holder = element('span', { class: 'holder', role: 'status' });
+  readonly #control: HTMLButtonElement;
+  readonly #sound: HTMLButtonElement;
+  readonly #scaling: HTMLButtonElement;
+  readonly #fullscreen: HTMLButtonElement;
+
+  constructor(actions: ToolbarActions) {
+    this.#control = button('control', actions.toggleControl);
+    this.#sound = button('sound', actions.toggleSound);
+    this.#scaling = button('scaling', actions.toggleScaling);
+    this.#fullscreen = button('fullscreen', actions.toggleFullscreen);
+    this.element = element(
+      'div',
+      { class: 'toolbar', role: 'toolbar', 'aria-label': 'Desktop', part: 'toolbar' },
+      element('div', { class: 'status' }, element('span', { class: 'dot' }), this.#state, this.#rtt),
+      element('div', { class: 'control-group' }, this.#holder, this.#control),
+      element('div', { class: 'buttons' }, this.#sound, this.#scaling, this.#fullscreen),
+    );
+  }
+
+  render(view: ToolbarView): void {
+    const { state, control } = view;
+    this.element.dataset['state'] = state.name;
+    this.element.dataset['holder'] = control.control.holder;
+    setText(this.#state, STATE_NAMES[state.name]);
+    const isMeasured = state.name === 'live' && view.rttMs !== undefined;
+    setText(this.#rtt, isMeasured && view.rttMs !== undefined ? `${Math.max(1, Math.round(view.rttMs))} ms` : '');
+
+    setText(this.#holder, describeHolder(control));
+    this.#control.hidden = !control.mayControl || control.control.holder === 'unknown' || state.name !== 'live';
+    this.#control.setAttribute('aria-pressed', String(control.control.holder === 'me'));
+    label(this.#control, 'control', nameControl(control));
+
+    this.#sound.hidden = !view.hasSound;
+    label(this.#sound, view.isMuted ? 'soundOff' : 'soundOn', view.isMuted ? 'Unmute' : 'Mute');
+    const isFit = view.scaling === 'fit';
+    label(this.#scaling, isFit ? 'actual' : 'fit', isFit ? 'Show at actual size' : 'Fit to the window');
+    const fullscreenIcon = view.isFullscreen ? 'leaveFullscreen' : 'enterFullscreen';
+    label(this.#fullscreen, fullscreenIcon, view.isFullscreen ? 'Leave full screen' : 'Full screen');
+  }
+
+  /** Where the keyboard goes when it leaves the desktop. */
+  focus(): void {
+    (this.#control.hidden ? this.#fullscreen : this.#control).focus();
+  }
+}
+
+function describeHolder({ control, mayControl, askedBy, isAsking }: ControlStatus): string {
+  if (control.holder === 'unknown') return '';
+  if (control.holder === 'me') return askedBy === undefined ? 'You have control' : `${askedBy} asks for control`;
+  if (control.holder === 'other' && isAsking) return `Asked ${control.name} for control`;
+  if (control.holder === 'other') return `${mayControl ? '' : 'View only · '}${control.name} has control`;
+  return mayControl ? 'Nobody has control' : 'View only';
+}
+
+function nameControl({ control, isAsking }: ControlStatus): string {
+  if (control.holder === 'me') return 'Release control';
+  if (control.holder === 'other') return isAsking ? 'Asked…' : 'Ask for control';
+  return isAsking ? 'Taking control…' : 'Take control';
+}
+
+function button(name: string, act: () => void): HTMLButtonElement {
+  const made = element('button', { type: 'button', class: `button ${name}` });
+  made.addEventListener('click', act);
+  return made;
+}
+
+/** The icon is drawn again only when it changes: a button that is replaced under a press loses its click. */
+function label(target: HTMLButtonElement, iconName: IconName, text: string): void {
+  if (target.title === text) return;
+  target.title = text;
+  target.setAttribute('aria-label', text);
+  target.replaceChildren(icon(iconName), element('span', { class: 'label' }, text));
+}

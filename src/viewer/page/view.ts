@@ -1,0 +1,42 @@
+// The page at /view/:session. The access comes in the fragment, which browsers send to nobody.
+import type { NekoViewer, ViewerState } from '../index.ts';
+
+const FRAGMENT = /^#(?:.*&)?access=([^&]+)/;
+const TITLES: Record<ViewerState['name'], string> = {
+  connecting: 'Connecting',
+  live: 'Desktop',
+  reconnecting: 'Reconnecting',
+  closed: 'Not connected',
+};
+
+function start(viewer: NekoViewer): void {
+  const session = decodeURIComponent(location.pathname.split('/').findLast((part) => part !== '') ?? '');
+  viewer.session = session;
+  viewer.on('statechange', (state) => {
+    document.title = `${TITLES[state.name]} · ${session} · nekogate`;
+  });
+  open(viewer, session);
+  // Another link to the same session, put into the address bar of this page.
+  window.addEventListener('hashchange', () => open(viewer, session));
+}
+
+function open(viewer: NekoViewer, session: string): void {
+  const access = takeAccess(session);
+  if (access === undefined) viewer.connect();
+  else viewer.access = access;
+}
+
+/** The access of the address bar, which loses it and so keeps it out of history and screenshots; else that of before a reload. */
+function takeAccess(session: string): string | undefined {
+  const key = `nekogate.access.${session}`;
+  const given = FRAGMENT.exec(location.hash)?.[1];
+  if (given === undefined) return sessionStorage.getItem(key) ?? undefined;
+  history.replaceState(null, '', `${location.pathname}${location.search}`);
+  const access = decodeURIComponent(given);
+  sessionStorage.setItem(key, access);
+  return access;
+}
+
+await customElements.whenDefined('neko-viewer');
+const viewer = document.querySelector('neko-viewer');
+if (viewer !== null) start(viewer);
