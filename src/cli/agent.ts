@@ -1,0 +1,113 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { Agent } from '../agent/agent.ts';
+import { ProcessRuntime } from '../agent/runtimes/process.ts';
+import type { Environment } from '../config.ts';
+import { GatewayError } from '../errors.ts';
+import { createLogger } from '../logger.ts';
+import { findStreamer } from '../neko/find.ts';
+import { VERSION } from '../version.ts';
+import { connectApi, findAdminToken } from './api.ts';
+import { aborted, untilSignal } from './signals.ts';
+
+const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [--max-sessions N] [--nat1to1 ADDRESS]
+       nekogate agent enroll --gateway URL [--id ID] [--key-file FILE]
+
+  --gateway URL       the gateway's address (http://127.0.0.1:8080)
+  --id ID             this host's name at the gateway (its host name)
+  --key-file FILE     where the agent's key is, or is to be written (0600); else NEKOGATE_AGENT_KEY
+  --max-sessions N    sessions at once on this host (16)
+  --nat1to1 ADDRESS   the address under which viewers reach this host's UDP ports (127.0.0.1)
+
+enroll needs the gateway's administrator token: NEKOGATE_ADMIN_TOKEN, or the data folder of a gateway on this machine.
+`;
+
+export const MAX_SESSIONS_DEFAULT = 16;
+
+export async function runAgent(args: string[], environment: Environment): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      gateway: { type: 'string', default: 'http://127.0.0.1:8080' },
+      id: { type: 'string', default: defaultId() },
+      'key-file': { type: 'string' },
+      'max-sessions': { type: 'string', default: String(MAX_SESSIONS_DEFAULT) },
+      nat1to1: { type: 'string', default: '127.0.0.1' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (positionals[0] === 'enroll') return enroll(values.gateway, values.id, values['key-file'], environment);
+  if (positionals.length > 0) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const agentKey =
+    values['key-file'] === undefined ? environment.agentKey : (await readFile(values['key-file'], 'utf8')).trim();
+  if (agentKey === undefined || !/^[0-9a-f]{64}$/.test(agentKey)) {
+    throw new GatewayError(
+      'UNAUTHENTICATED',
+      'the agent has no key of 64 hex digits; make one with `nekogate agent enroll`, and give it by --key-file or NEKOGATE_AGENT_KEY',
+    );
+  }
+  const stop = untilSignal();
+  await using agent = await startAgent(environment, createLogger(environment.logLevel), {
+    agentId: values.id,
+    agentKey,
+    gatewayUrl: values.gateway,
+    maxSessions: z.coerce.number().int().min(1).max(1000).parse(values['max-sessions']),
+    nat1to1: [values.nat1to1],
+  });
+  await aborted(stop);
+  await agent.stop();
+  return 0;
+}
+
+export interface HostOptions {
+  agentId: string;
+  agentKey: string;
+  gatewayUrl: string;
+  maxSessions: number;
+  nat1to1: string[];
+}
+
+/** The agent of this machine with the process runtime, as `agent` and `up` run it. */
+export async function startAgent(environment: Environment, log: Logger, options: HostOptions): Promise<Agent> {
+  const streamer = findStreamer(environment);
+  const runtime = new ProcessRuntime({ environment, log, nat1to1: options.nat1to1 });
+  return Agent.start(runtime, { ...options, version: VERSION, streamer: streamer.kind, log });
+}
+
+async function enroll(
+  gatewayUrl: string,
+  id: string,
+  keyFile: string | undefined,
+  environment: Environment,
+): Promise<number> {
+  const callApi = connectApi(gatewayUrl, await findAdminToken(environment));
+  const { key } = await callApi('POST', '/api/v1/agents', z.object({ key: z.string() }), { id });
+  if (keyFile === undefined) {
+    process.stdout.write(`${key}\n`);
+    return 0;
+  }
+  await writeFile(keyFile, `${key}\n`, { mode: 0o600, flag: 'wx' });
+  process.stdout.write(`${keyFile} holds the key of agent ${id}\n`);
+  return 0;
+}
+
+function defaultId(): string {
+  return (
+    hostname()
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]/g, '-')
+      .replace(/^-+/, '')
+      .slice(0, 64) || 'host'
+  );
+}

@@ -1,0 +1,65 @@
+import { parseArgs } from 'node:util';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { Environment } from '../config.ts';
+import { Gateway } from '../gateway/gateway.ts';
+import { createLogger } from '../logger.ts';
+import { viewerDir } from '../viewer-dir.ts';
+import { aborted, untilSignal } from './signals.ts';
+
+const USAGE = `usage: nekogate gateway [--host ADDRESS] [--port N] [--data-dir DIR] [--public-url URL] [--cors-origin ORIGIN]...
+
+  --host ADDRESS         where to listen (127.0.0.1)
+  --port N               (8080)
+  --data-dir DIR         administrator token and embedded database (NEKOGATE_DATA_DIR)
+  --public-url URL       the address that people use, for links (what it listens on)
+  --cors-origin ORIGIN   another web origin that may use the API and embed the viewer; may be repeated
+
+DATABASE_URL=postgres://… puts the store in Postgres.
+`;
+
+/** Options that `gateway` and `up` share. */
+export const GATEWAY_OPTIONS = {
+  host: { type: 'string', default: '127.0.0.1' },
+  port: { type: 'string', default: '8080' },
+  'data-dir': { type: 'string' },
+  'public-url': { type: 'string' },
+  'cors-origin': { type: 'string', multiple: true, default: [] as string[] },
+  help: { type: 'boolean' },
+} as const;
+
+export interface GatewayFlags {
+  host: string;
+  port: string;
+  'data-dir'?: string | undefined;
+  'public-url'?: string | undefined;
+  'cors-origin': string[];
+}
+
+export async function runGateway(args: string[], environment: Environment): Promise<number> {
+  const { values } = parseArgs({ args, options: GATEWAY_OPTIONS });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const stop = untilSignal();
+  const log = createLogger(environment.logLevel);
+  await using gateway = await startGateway(values, environment, log);
+  log.info({ url: gateway.url }, 'the gateway listens');
+  await aborted(stop);
+  await gateway.stop();
+  return 0;
+}
+
+export function startGateway(flags: GatewayFlags, environment: Environment, logger: Logger): Promise<Gateway> {
+  return Gateway.start({
+    host: flags.host,
+    port: z.coerce.number().int().min(0).max(65_535).parse(flags.port),
+    dataDir: flags['data-dir'] ?? environment.dataDir,
+    databaseUrl: environment.databaseUrl,
+    publicUrl: flags['public-url'],
+    corsOrigins: flags['cors-origin'],
+    viewerDir: viewerDir(),
+    logger,
+  });
+}

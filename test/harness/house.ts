@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino, type Logger } from 'pino';
+import { z } from 'zod';
+import type { Agent } from '../../src/agent/agent.ts';
+import { startAgent } from '../../src/cli/agent.ts';
+import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
+import { readEnvironment, type Environment } from '../../src/config.ts';
+import { listSessionFolders } from '../../src/desktop/folder.ts';
+import { readOrder } from '../../src/desktop/state.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
+import { NekoClient } from '../../src/neko/client.ts';
+import type { Role } from '../../src/protocol/session.ts';
+import { viewerDir } from '../../src/viewer-dir.ts';
+
+export interface House extends AsyncDisposable {
+  gateway: Gateway;
+  agent: Agent;
+  callApi: CallApi;
+  environment: Environment;
+  log: Logger;
+  /** Ends the gateway and starts it anew on its port and data. */
+  restartGateway(): Promise<void>;
+  /** Starts another agent of the same host in place of one that is gone. */
+  restartAgent(): Promise<void>;
+}
+
+const Session = z.object({
+  id: z.string(),
+  state: z.string(),
+  reason: z.object({ code: z.string(), message: z.string() }).nullish(),
+});
+const Access = z.object({ id: z.string(), token: z.string(), viewUrl: z.string() });
+
+/** Gateway and agent as a user has them, with folders and ports of their own; gone without a trace when disposed of. */
+export async function openHouse(): Promise<House> {
+  await using opening = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
+  opening.defer(() => rm(dir, { recursive: true, force: true }));
+  const environment = {
+    ...readEnvironment(),
+    dataDir: join(dir, 'data'),
+    runtimeDir: join(dir, 'run'),
+    databaseUrl: undefined,
+  };
+  const log = pino(
+    { level: environment.logLevel === 'info' ? 'silent' : environment.logLevel },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  const gatewayOptions = {
+    host: '127.0.0.1',
+    dataDir: environment.dataDir,
+    corsOrigins: [],
+    viewerDir: viewerDir(),
+    logger: log,
+  };
+  const house = { gateway: await Gateway.start({ ...gatewayOptions, port: 0 }) };
+  opening.defer(() => house.gateway.stop());
+  const { url } = house.gateway;
+  const callApi = connectApi(url, await findAdminToken({ ...environment, adminToken: undefined }));
+  const { key } = await callApi('POST', '/api/v1/agents', z.object({ key: z.string() }), { id: 'host-1' });
+  const open = (): Promise<Agent> =>
+    startAgent(environment, log, {
+      agentId: 'host-1',
+      agentKey: key,
+      gatewayUrl: url,
+      maxSessions: 8,
+      nat1to1: ['127.0.0.1'],
+    });
+  const hosts = { agent: await open() };
+  opening.defer(() => hosts.agent.stop());
+  await hosts.agent.connected;
+  const owned = opening.move();
+  return {
+    get gateway() {
+      return house.gateway;
+    },
+    get agent() {
+      return hosts.agent;
+    },
+    callApi,
+    environment,
+    log,
+    async restartGateway() {
+      await house.gateway.stop();
+      house.gateway = await Gateway.start({ ...gatewayOptions, port: Number(new URL(url).port) });
+    },
+    async restartAgent() {
+      hosts.agent = await open();
+      await hosts.agent.connected;
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** The neko of a running session, as its agent reaches it. */
+export async function findNeko(house: House, sessionId: string): Promise<NekoClient> {
+  for (const folder of listSessionFolders(house.environment.runtimeDir)) {
+    const order = await readOrder(folder);
+    if (order.sessionId !== sessionId) continue;
+    return new NekoClient({ baseUrl: `http://127.0.0.1:${order.ports.http}`, adminPassword: order.adminPassword });
+  }
+  throw new Error(`no desktop of session ${sessionId} is on this host`);
+}
+
+/** Resolves with the id of a desktop that runs `app`. */
+export async function startDesktop(house: House, app: string[]): Promise<string> {
+  const session = await house.callApi('POST', '/api/v1/sessions?wait=ready', Session, {
+    app,
+    audio: false,
+    screen: { width: 800, height: 600 },
+  });
+  if (session.state !== 'running')
+    throw new Error(`the desktop is ${session.state}: ${session.reason?.code} ${session.reason?.message}`);
+  return session.id;
+}
+
+export function grant(house: House, sessionId: string, role: Role): Promise<z.infer<typeof Access>> {
+  return house.callApi('POST', `/api/v1/sessions/${sessionId}/access`, Access, { role, label: `test-${role}` });
+}
+
+/** A terminal that is blue, turns red when it is clicked, and green when a line was typed, which it writes to `file`. */
+export function paintedTerminal(file: string): string[] {
+  const script = fileURLToPath(new URL('../fixtures/painted-terminal.sh', import.meta.url));
+  return ['xterm', '-fullscreen', '-bg', '#2040c0', '-fg', 'white', '-e', script, file];
+}
+
+/** Asks again and again until the answer fits; @throws when it never does. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T>,
+  fits: (answer: T) => boolean,
+  withinMs = 20_000,
+): Promise<T> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (fits(answer)) return answer;
+    if (Date.now() > deadline)
+      throw new Error(`${what}: not within ${withinMs} ms; last answer ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
