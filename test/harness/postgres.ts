@@ -19,17 +19,19 @@ interface User {
 /** Where Debian puts the server's programs, newest first. */
 const INSTALLED_IN = '/usr/lib/postgresql';
 
-export async function findPostgres(): Promise<string | undefined> {
+async function findPostgres(): Promise<string> {
   const versions = await readdir(INSTALLED_IN).catch(() => []);
   const newest = versions
     .map(Number)
     .filter(Number.isFinite)
     .toSorted((a, b) => b - a)[0];
-  return newest === undefined ? undefined : join(INSTALLED_IN, String(newest), 'bin');
+  if (newest === undefined) throw new Error(`there is no Postgres in ${INSTALLED_IN}; \`npm test\` installs it`);
+  return join(INSTALLED_IN, String(newest), 'bin');
 }
 
 /** A private Postgres on a Unix socket in a folder of its own, so on no port; gone without a trace when disposed of. */
-export async function startPostgres(bin: string): Promise<PostgresCluster> {
+export async function startPostgres(): Promise<PostgresCluster> {
+  const bin = await findPostgres();
   await using starting = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-postgres-'));
   starting.defer(() => rm(dir, { recursive: true, force: true }));

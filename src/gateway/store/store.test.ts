@@ -3,32 +3,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, assert, beforeAll, describe, test } from 'vitest';
-import { findPostgres, startPostgres, type PostgresCluster } from '../../../test/harness/postgres.ts';
+import { startPostgres, type PostgresCluster } from '../../../test/harness/postgres.ts';
 import { removeOld } from './retention.ts';
 import { Store } from './store.ts';
 
 const log = pino({ level: 'silent' });
 const NOW = '2026-01-01T00:00:00.000Z';
 const LATER = '2026-01-02T00:00:00.000Z';
-const postgresBin = await findPostgres();
 
 interface Place {
   dataDir: string;
   databaseUrl?: string;
 }
 
-const kinds = [
-  { kind: 'sqlite', available: true },
-  { kind: 'postgres', available: postgresBin !== undefined },
-] as const;
-
-describe.each(kinds)('on $kind', ({ kind, available }) => {
+describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
   let cluster: PostgresCluster | undefined;
   const folders: string[] = [];
   let count = 0;
 
   beforeAll(async () => {
-    if (kind === 'postgres' && postgresBin !== undefined) cluster = await startPostgres(postgresBin);
+    if (kind === 'postgres') cluster = await startPostgres();
   });
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();
@@ -52,7 +46,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     return store;
   }
 
-  test.runIf(available)('what is stored is there after the gateway starts again', async () => {
+  test('what is stored is there after the gateway starts again', async () => {
     const place = await newPlace();
     const before = await openStore(place);
     await before.agents.enroll({ id: 'host-1', label: 'the first', key_hash: 'h' }, NOW);
@@ -71,7 +65,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     });
   });
 
-  test.runIf(available)('gateways that start at once agree on the tables', async () => {
+  test('gateways that start at once agree on the tables', async () => {
     const place = await newPlace();
     // The embedded store is one gateway's; another comes only when a restart overlaps, and then the tables are there.
     const first = kind === 'sqlite' ? [await openStore(place)] : [];
@@ -83,7 +77,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     await Promise.all(stores.map((store) => store.close()));
   });
 
-  test.runIf(available)('an agent id is free again once it was revoked, and not before', async () => {
+  test('an agent id is free again once it was revoked, and not before', async () => {
     await using store = await openStore();
     assert.equal(await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'first' }, NOW), true);
     assert.equal(await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'thief' }, NOW), false);
@@ -98,7 +92,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal(await store.agents.countActive(), 1);
   });
 
-  test.runIf(available)('a late report does not wake an ended session', async () => {
+  test('a late report does not wake an ended session', async () => {
     await using store = await openWithSession();
     await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running', streamer: 'neko' }, NOW);
     const failed = await store.sessions.apply(
@@ -120,13 +114,13 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal((await store.sessions.find('s-1'))?.state, 'failed');
   });
 
-  test.runIf(available)("no agent changes another one's session", async () => {
+  test("no agent changes another one's session", async () => {
     await using store = await openWithSession();
 
     assert.equal(await store.sessions.apply('host-2', { sessionId: 's-1', state: 'running' }, NOW), undefined);
   });
 
-  test.runIf(available)('a session that is being stopped does not run again', async () => {
+  test('a session that is being stopped does not run again', async () => {
     await using store = await openWithSession();
     await store.sessions.apply('host-1', { sessionId: 's-1', state: 'stopping' }, NOW);
 
@@ -135,7 +129,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal((await store.sessions.apply('host-1', { sessionId: 's-1', state: 'stopped' }, NOW))?.state, 'stopped');
   });
 
-  test.runIf(available)('a desktop that is whole again has no reason any more', async () => {
+  test('a desktop that is whole again has no reason any more', async () => {
     await using store = await openWithSession();
     const reason = { code: 'STREAMER_LOST', message: 'it died' };
     await store.sessions.apply('host-1', { sessionId: 's-1', state: 'starting', reason }, NOW);
@@ -145,7 +139,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal(running?.reason_code, null);
   });
 
-  test.runIf(available)('pages of sessions follow each other without gaps, same instants included', async () => {
+  test('pages of sessions follow each other without gaps, same instants included', async () => {
     await using store = await openStore();
     await store.agents.enroll({ id: 'host-1', label: '', key_hash: 'h' }, NOW);
     for (const [id, at] of [
@@ -172,7 +166,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.deepEqual([...(await store.sessions.countByState())], [['pending', 4]]);
   });
 
-  test.runIf(available)('an access is found by its token and revoked once', async () => {
+  test('an access is found by its token and revoked once', async () => {
     await using store = await openWithSession();
     const access = {
       id: 'a-1',
@@ -194,7 +188,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal(await store.accesses.count('s-1'), 1);
   });
 
-  test.runIf(available)('nothing refers to what is not there', async () => {
+  test('nothing refers to what is not there', async () => {
     await using store = await openStore();
 
     const adding = store.sessions.add({ id: 's-1', agent_id: 'nobody', spec: '{}' }, NOW);
@@ -202,7 +196,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.match(String(await adding.catch((error: unknown) => error)), /foreign key/i);
   });
 
-  test.runIf(available)('the audit reads newest first, page by page', async () => {
+  test('the audit reads newest first, page by page', async () => {
     await using store = await openStore();
     const row = { at: NOW, actor: 'admin', action: 'x', target: 'y', outcome: 'ok', detail: '{}', request_id: 'r' };
     for (const id of ['01', '02', '03']) await store.audit.add({ ...row, id });
@@ -217,7 +211,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     );
   });
 
-  test.runIf(available)('what is old goes, with all that hangs on it; what lives stays', async () => {
+  test('what is old goes, with all that hangs on it; what lives stays', async () => {
     await using store = await openWithSession();
     await store.sessions.add({ id: 's-2', agent_id: 'host-1', spec: '{}' }, NOW);
     await store.sessions.apply('host-1', { sessionId: 's-2', state: 'stopped' }, NOW);
@@ -252,7 +246,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.deepEqual(await store.audit.list(9), []);
   });
 
-  test.runIf(available)('many queries at once do not mix', async () => {
+  test('many queries at once do not mix', async () => {
     await using store = await openStore();
 
     const enrolled = await Promise.all(
@@ -265,7 +259,7 @@ describe.each(kinds)('on $kind', ({ kind, available }) => {
     assert.equal(await store.agents.countActive(), 25);
   });
 
-  test.runIf(available)('a store that is closed says so', async () => {
+  test('a store that is closed says so', async () => {
     const store = await openStore();
     await store.close();
 
