@@ -74,23 +74,29 @@ export class DesktopSet {
     const losses = new Map<string, string | undefined>();
     const parts = partsOf(plan, xServer.display);
     events.onStage('starting the streamer and the program');
-    // Side by side, for the first picture's sake. Each that started is owned before the first failure is thrown.
-    const started = await Promise.allSettled(
-      parts.map(async ([key, part]) => {
-        const onChange = (loss: string | undefined) => {
-          losses.set(key, loss);
-          if (loss !== undefined) plan.log.warn(loss);
-          events.onChange();
-        };
-        try {
-          const keeper = await Keeper.start(part, { limits: plan.limits, onChange }, all);
-          keepers.set(key, opening.use(keeper));
-        } catch (thrown) {
-          early.abort(thrown);
-          throw thrown;
-        }
-      }),
-    );
+    const start = async (key: string, part: Part): Promise<void> => {
+      const onChange = (loss: string | undefined) => {
+        losses.set(key, loss);
+        if (loss !== undefined) plan.log.warn(loss);
+        events.onChange();
+      };
+      try {
+        const keeper = await Keeper.start(part, { limits: plan.limits, onChange }, all);
+        keepers.set(key, opening.use(keeper));
+      } catch (thrown) {
+        early.abort(thrown);
+        throw thrown;
+      }
+    };
+    // Side by side, for the first picture's sake; but the window manager gives no focus to a window that was there before it,
+    // and keys would go nowhere until somebody clicks.
+    const starts = new Map<string, Promise<void>>();
+    for (const [key, part] of parts) {
+      const before = key === 'app' ? starts.get('window-manager') : undefined;
+      starts.set(key, before === undefined ? start(key, part) : before.then(() => start(key, part)));
+    }
+    // Each that started is owned before the first failure is thrown.
+    const started = await Promise.allSettled(starts.values());
     if (started.some(({ status }) => status === 'rejected')) throw firstFailure(all);
     return new DesktopSet(xServer, { keepers, losses }, opening.move());
   }

@@ -34,18 +34,24 @@ const CONFIGURATION = `<?xml version="1.0" encoding="UTF-8"?>
 </openbox_config>
 `;
 
+/** What openbox has written for it once it manages windows. */
+const READY = 'managing';
+
 export function windowManager(file: string, environment: DesktopEnvironment, display: string): Part {
   const configuration = join(environment.folder.run, 'openbox.xml');
   return {
     name: 'the window manager',
     start: async (signal) => {
       await writeFile(configuration, CONFIGURATION, { mode: 0o600 });
-      const args = ['--sm-disable', '--config-file', configuration];
+      const args = ['--sm-disable', '--config-file', configuration, '--startup', `echo ${READY}`];
       const env = displayEnvironment(environment, display);
-      // Nothing waits for it: windows that are there first are taken over when it comes.
-      return Child.start({ name: 'the window manager', file, args, env, cwd: environment.folder.run }, atOnce, signal);
+      return Child.start(
+        { name: 'the window manager', file, args, env, cwd: environment.folder.run },
+        async (child, untilExit) => {
+          await child.untilLine('stdout', new RegExp(`^${READY}$`), untilExit);
+        },
+        signal,
+      );
     },
   };
 }
-
-async function atOnce(): Promise<void> {}
