@@ -1,5 +1,4 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert, test } from 'vitest';
 import { openEnvironment } from '../../test/harness/desktop.ts';
@@ -23,7 +22,7 @@ test('a desktop started by hand says where it answers, and leaves nothing after 
   await desktop.stop();
 
   assert.deepEqual(await desktop.exited, { kind: 'code', code: 0 });
-  assert.isEmpty(readdirSync(join(opened.environment.runtimeDir, 's')));
+  assert.isFalse(existsSync(opened.environment.runtimeDir));
 });
 
 test('a desktop that can not start says why and leaves nothing', async () => {
@@ -38,7 +37,7 @@ test('a desktop that can not start says why and leaves nothing', async () => {
     desktop.log.last(20).join('\n'),
     'SESSION_START_FAILED: the program no-such-program is not on this host',
   );
-  assert.isEmpty(readdirSync(join(opened.environment.runtimeDir, 's')));
+  assert.isFalse(existsSync(opened.environment.runtimeDir));
 });
 
 test.each([

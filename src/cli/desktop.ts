@@ -5,7 +5,7 @@ import { endOrphans } from '../agent/runtimes/process-leftovers.ts';
 import { claimSlot } from '../agent/slots.ts';
 import type { Environment } from '../config.ts';
 import { Desktop } from '../desktop/desktop.ts';
-import { makeSessionFolder, removeFolder, sessionFolder } from '../desktop/folder.ts';
+import { makeSessionFolder, removeSessionFolder, sessionFolder } from '../desktop/folder.ts';
 import { findDesktopPrograms } from '../desktop/programs.ts';
 import { RESTART_LIMITS } from '../desktop/restart-policy.ts';
 import { readOrder, StateFile, writeOrder, type DesktopOrder, type DesktopState } from '../desktop/state.ts';
@@ -56,7 +56,7 @@ export async function runDesktop(args: string[], environment: Environment): Prom
   const spec = SessionSpec.parse({ app, screen: parseScreen(values.screen), audio: values.audio });
   await using owned = new AsyncDisposableStack();
   const slot = owned.adopt(await claimSlot(), (claimed) => claimed.release());
-  const path = owned.adopt(makeSessionFolder(environment.runtimeDir), removeFolder);
+  const path = owned.adopt(makeSessionFolder(environment.runtimeDir), removeSessionFolder);
   const order = {
     sessionId: 'by-hand',
     owner: identityOf(process.pid),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { GatewayError } from '../errors.ts';
 
 /**
@@ -38,7 +38,8 @@ export function makeSessionFolder(runtimeDir: string): string {
     );
   makePrivate(runtimeDir);
   makePrivate(parent);
-  mkdirSync(path, { mode: 0o700 });
+  // Recursive, since another agent may just have removed the empty folders above.
+  mkdirSync(path, { mode: 0o700, recursive: true });
   return path;
 }
 
@@ -63,7 +64,17 @@ export async function emptySessionFolder(folder: SessionFolder): Promise<void> {
   for (const path of [folder.home, folder.tmp, folder.run]) await removeFolder(path);
 }
 
-export async function removeFolder(path: string): Promise<void> {
+/** Removes a session's folder, and the runtime folder with it when it was the last one. */
+export async function removeSessionFolder(path: string): Promise<void> {
+  await removeFolder(path);
+  const parent = dirname(path);
+  for (const empty of [parent, dirname(parent)]) {
+    // ENOTEMPTY while other sessions have folders there, ENOENT when another agent was quicker.
+    await rmdir(empty).catch(() => undefined);
+  }
+}
+
+async function removeFolder(path: string): Promise<void> {
   // Retried, since a program that was just killed may still have a file on its way (ENOTEMPTY).
   await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { listSessionFolders, removeFolder } from '../../desktop/folder.ts';
+import { listSessionFolders, removeSessionFolder } from '../../desktop/folder.ts';
 import { findState, readOrder, type DesktopOrder } from '../../desktop/state.ts';
 import { removeDeadDisplays } from '../../desktop/x-server.ts';
 import { endSessionProcesses } from '../../process/sweep.ts';
@@ -14,7 +14,7 @@ export async function endLeftovers(folder: string): Promise<void> {
   const known = state ? [state.process, ...state.parts] : [];
   await endSessionProcesses(folder, known);
   await removeDeadDisplays();
-  await removeFolder(folder);
+  await removeSessionFolder(folder);
 }
 
 /** Ends the sessions whose agent is gone; resolves with their ids. Those of other agents that live are left alone. */
