@@ -47,10 +47,6 @@ export class Tunnels {
     void relay.then((opened) => opened?.closed).finally(() => this.#relays.delete(tunnelId));
   }
 
-  get count(): number {
-    return this.#relays.size;
-  }
-
   /** Ends the tunnels of one session, or all; resolves once their logins are gone. */
   async close(failure: GatewayError, sessionId?: string): Promise<void> {
     if (sessionId === undefined) this.#closed = true;

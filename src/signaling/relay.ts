@@ -3,7 +3,7 @@ import { WebSocket, type RawData } from 'ws';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { KEEPALIVE_MS, SIGNALING_FRAME_MAX_BYTES, SIGNALING_QUEUE_MAX_BYTES } from '../protocol/limits.ts';
 import type { Role } from '../protocol/session.ts';
-import { closeSocket, CLOSE_NORMAL } from '../websocket/closing.ts';
+import { closedOf, closeSocket, CLOSE_NORMAL, tell } from '../websocket/closing.ts';
 import { textOf } from '../websocket/frames.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
 import { decodeFromClient } from './messages.ts';
@@ -189,16 +189,4 @@ class RateLimit {
     this.#count += 1;
     return this.#count <= this.#max;
   }
-}
-
-/** One frame of ours among neko's: a client that knows only neko passes over an event that it does not know. */
-function tell(client: WebSocket, failure: GatewayError): void {
-  if (client.readyState !== client.OPEN) return;
-  const { code, message, retryable } = failure;
-  client.send(JSON.stringify({ event: 'gateway/error', payload: { code, message, retryable } }));
-}
-
-function closedOf(socket: WebSocket): Promise<void> {
-  if (socket.readyState === socket.CLOSED) return Promise.resolve();
-  return new Promise((resolve) => socket.once('close', () => resolve()));
 }

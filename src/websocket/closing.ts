@@ -28,3 +28,18 @@ export function failureOfClose(reason: Buffer): FailureCode | undefined {
   const text = reason.toString('utf8');
   return isFailureCode(text) ? text : undefined;
 }
+
+/** One frame of ours among neko's: a client that knows only neko passes over an event that it does not know. */
+export function tell(client: WebSocket, failure: GatewayError): void {
+  if (client.readyState !== client.OPEN) return;
+  const { code, message, retryable } = failure;
+  client.send(JSON.stringify({ event: 'gateway/error', payload: { code, message, retryable } }));
+}
+
+/** Resolves once the socket is closed; at once when it is. */
+export function closedOf(socket: WebSocket): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return Promise.resolve();
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
+}

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { GatewayError } from '../../errors.ts';
-import { CLOSE_CLIENT_LOST, CLOSE_NORMAL, closeSocket, closeWith } from '../../websocket/closing.ts';
+import { closedOf, CLOSE_CLIENT_LOST, CLOSE_NORMAL, closeSocket, closeWith, tell } from '../../websocket/closing.ts';
 import { keepAlive } from '../../websocket/keep-alive.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { endingOfClient, endingOfTunnel, type Ending } from './ending.ts';
@@ -127,13 +127,6 @@ export class Login {
   }
 }
 
-function closedOf(socket: WebSocket): Promise<void> {
-  if (socket.readyState === socket.CLOSED) return Promise.resolve();
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve());
-  });
-}
-
 /** One frame with the failure, for browsers see no more of a close than its code and name. */
 function sayGoodbye(client: WebSocket, ending: Ending, told = false): void {
   // A paused socket would not see the answer to its close.
@@ -142,10 +135,8 @@ function sayGoodbye(client: WebSocket, ending: Ending, told = false): void {
     closeSocket(client, CLOSE_NORMAL, '');
     return;
   }
-  const { code, message, retryable } = new GatewayError(ending.code, ending.message);
-  if (!told && client.readyState === client.OPEN)
-    client.send(JSON.stringify({ event: 'gateway/error', payload: { code, message, retryable } }));
-  closeWith(client, code);
+  if (!told) tell(client, new GatewayError(ending.code, ending.message));
+  closeWith(client, ending.code);
 }
 
 /** Tells the agent whether its client left or was lost, or what the gateway decided. */
