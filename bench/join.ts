@@ -7,6 +7,7 @@ import type { Page } from 'playwright-core';
 import { openBrowser } from '../test/harness/browser.ts';
 import { findNeko, grant, openHouse, paintedTerminal, startDesktop } from '../test/harness/house.ts';
 import { close, median, percentile, round } from './run.ts';
+import { joinViewer, leaveViewer } from './viewer.ts';
 
 const JOINS = 20;
 const WARM_UP = 2;
@@ -53,55 +54,9 @@ close(
   { medianRatio: { value: round(ratio, 3), max: 1.3 } },
 );
 
-/** One join as a viewer does it, in the page; resolves with the milliseconds to the first decoded frame. */
-function joinOnce(inPage: Page, url: string, protocols: string[]): Promise<number> {
-  return inPage.evaluate(
-    async ([address, offered]) => {
-      const startedAt = performance.now();
-      const socket = new WebSocket(address, offered);
-      const peer = new RTCPeerConnection();
-      const video = document.createElement('video');
-      video.muted = true;
-      document.body.append(video);
-      const early: RTCIceCandidateInit[] = [];
-      const send = (event: string, payload: unknown): void => socket.send(JSON.stringify({ event, payload }));
-      try {
-        return await new Promise<number>((resolve, reject) => {
-          socket.addEventListener('close', ({ code, reason }) => reject(new Error(`closed: ${code} ${reason}`)));
-          peer.addEventListener('icecandidate', ({ candidate }) => {
-            if (candidate) send('signal/candidate', candidate.toJSON());
-          });
-          peer.addEventListener('track', ({ track }) => {
-            if (track.kind !== 'video') return;
-            video.srcObject = new MediaStream([track]);
-            video.requestVideoFrameCallback(() => resolve(performance.now() - startedAt));
-            void video.play();
-          });
-          const receive = async (event: string, payload: unknown): Promise<void> => {
-            if (event === 'system/init') send('signal/request', { video: {}, audio: { disabled: true } });
-            if (event === 'signal/candidate') {
-              const candidate = payload as RTCIceCandidateInit;
-              if (peer.remoteDescription) await peer.addIceCandidate(candidate);
-              else early.push(candidate);
-            }
-            if (event === 'signal/provide') {
-              await peer.setRemoteDescription({ type: 'offer', sdp: (payload as { sdp: string }).sdp });
-              await peer.setLocalDescription();
-              send('signal/answer', { sdp: peer.localDescription?.sdp });
-              await Promise.all(early.map((candidate) => peer.addIceCandidate(candidate)));
-            }
-          };
-          socket.addEventListener('message', ({ data }) => {
-            const { event, payload } = JSON.parse(String(data)) as { event: string; payload: unknown };
-            receive(event, payload).catch(reject);
-          });
-        });
-      } finally {
-        peer.close();
-        socket.close(1000);
-        video.remove();
-      }
-    },
-    [url, protocols] as const,
-  );
+/** Resolves with the milliseconds to the first decoded frame. */
+async function joinOnce(inPage: Page, url: string, protocols: string[]): Promise<number> {
+  const { firstFrameMs } = await joinViewer(inPage, url, protocols);
+  await leaveViewer(inPage);
+  return firstFrameMs;
 }

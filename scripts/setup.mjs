@@ -15,6 +15,7 @@ const purpose = process.argv[process.argv.indexOf('--for') + 1] === 'test' ? 'te
 /** What a desktop is made of: the package, and a file or program that shows it is there. */
 const DESKTOP = [
   { packages: ['tigervnc-standalone-server'], has: () => hasProgram('Xvnc', 'Xtigervnc') },
+  { packages: ['x11-xkb-utils'], has: () => hasProgram('setxkbmap') },
   { packages: ['openbox'], has: () => hasProgram('openbox') },
   { packages: ['xterm'], has: () => hasProgram('xterm') },
   // Ubuntu's chromium is a stub that wants snapd; its desktops get the terminal unless a browser is there.
@@ -28,7 +29,11 @@ const DESKTOP = [
   },
   { packages: ['fonts-dejavu-core'], has: () => existsSync('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf') },
 ];
-const TESTS = [{ packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') }];
+const TESTS = [
+  { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
+  { packages: ['xclip'], has: () => hasProgram('xclip') },
+  { packages: ['iproute2'], has: () => hasProgram('ip') },
+];
 
 const missing = (purpose === 'test' ? [...DESKTOP, ...TESTS] : DESKTOP)
   .filter(({ has }) => !has())

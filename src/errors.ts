@@ -45,6 +45,7 @@ const FAILURES = {
   CLIENT_SILENT: { status: 408, close: 4408, retryable: true },
   CLIENT_SLOW: { status: 408, close: 4408, retryable: true },
   LOGIN_LIMIT: { status: 429, close: 4429, retryable: true },
+  LOGIN_RESUMED: { status: 409, close: 4409, retryable: false },
   SHUTTING_DOWN: { status: 503, close: 4503, retryable: true },
   STORE_UNAVAILABLE: { status: 503, close: 4503, retryable: true },
   INTERNAL: { status: 500, close: 4500, retryable: true },

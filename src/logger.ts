@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger } from 'pino';
 
 /** Fields that may hold a secret wherever they turn up in a log line. */
 const SECRET_FIELDS = [
@@ -12,8 +12,11 @@ const SECRET_FIELDS = [
   'databaseUrl',
 ];
 
-/** JSON lines on standard error; secrets are cut out by field name, whoever logs them. */
-export function createLogger(level: string): Logger {
+/** JSON lines, on standard error unless told otherwise; secrets are cut out by field name, whoever logs them. */
+export function createLogger(
+  level: string,
+  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger {
   const paths = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]);
   const headers = ['authorization', 'cookie', 'x-agent-api-key', 'sec-websocket-protocol'];
   return pino(
@@ -23,6 +26,6 @@ export function createLogger(level: string): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: [...paths, ...headers.map((header) => `req.headers["${header}"]`)], censor: '[secret]' },
     },
-    pino.destination({ dest: 2, sync: true }),
+    destination,
   );
 }

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { freemem, hostname, loadavg } from 'node:os';
 import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
-import { NekoClient } from '../neko/client.ts';
 import { PROTOCOL_VERSION, type Hello } from '../protocol/control.ts';
+import { LOGIN_GRACE_MS } from '../protocol/login.ts';
 import { CommandRunner, type SendToGateway } from './commands.ts';
-import { ControlConnection } from './connection.ts';
-import type { Runtime } from './runtimes/runtime.ts';
+import { ControlConnection, type ConnectionOptions } from './connection.ts';
+import { loginHostOf } from './login-host.ts';
+import { LoginTable } from './logins.ts';
+import type { RunningSession, Runtime } from './runtimes/runtime.ts';
 import { SessionTable } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
 
@@ -19,48 +21,57 @@ export interface AgentOptions {
   version: string;
   maxSessions: number;
   streamer: 'neko' | 'embedded';
+  /** How long a login waits for a client that was lost. */
+  loginGraceMs?: number;
   log: Logger;
 }
 
-/** One host's agent: ends what an earlier one left behind, dials out to the gateway, runs sessions and their clients' logins. */
+/** One host's agent: takes over what an earlier one left running, dials out to the gateway, runs sessions and their clients' logins. */
 export class Agent {
   readonly #sessions: SessionTable;
+  readonly #logins: LoginTable;
   readonly #tunnels: Tunnels;
-  readonly #connection: ControlConnection;
+  readonly #connectionOptions: ConnectionOptions;
   readonly #welcome = Promise.withResolvers<void>();
+  #connection: ControlConnection | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** Resolves once leftovers are gone and the first dial is under way; an unreachable gateway is tried for ever. */
+  /** Resolves once what was left running is taken over or gone, and the first dial is under way; an unreachable gateway is tried for ever. */
   static async start(runtime: Runtime, options: AgentOptions): Promise<Agent> {
-    const ended = await runtime.recover();
-    if (ended.length > 0) options.log.warn({ sessions: ended }, 'ended what an earlier agent left running');
-    return new Agent(runtime, options);
+    const agent = new Agent(runtime, options);
+    await agent.#adopt(await runtime.recover());
+    agent.#connection = new ControlConnection(agent.#connectionOptions);
+    return agent;
   }
 
-  constructor(runtime: Runtime, options: AgentOptions) {
+  private constructor(runtime: Runtime, options: AgentOptions) {
     const { log } = options;
-    const send: SendToGateway = (type, payload) => this.#connection.send(type, payload);
+    const send: SendToGateway = (type, payload) => this.#connection?.send(type, payload);
     this.#sessions = new SessionTable(runtime, {
       maxSessions: options.maxSessions,
       log,
       onReport: (report) => {
         send('session.updated', report);
-        if (report.state === 'stopping')
-          void this.#tunnels.close(new GatewayError('SESSION_ENDED', 'the session was stopped'), report.sessionId);
-        if (report.state === 'failed')
-          void this.#tunnels.close(new GatewayError('SESSION_ENDED', 'the session failed'), report.sessionId);
+        if (report.state === 'stopping') this.#endLogins(report.sessionId, 'the session was stopped');
+        if (report.state === 'failed') this.#endLogins(report.sessionId, 'the session failed');
       },
+    });
+    this.#logins = new LoginTable({
+      graceMs: options.loginGraceMs ?? LOGIN_GRACE_MS,
+      hostOf: (sessionId) => loginHostOf(this.#sessions.getRunning(sessionId)),
+      onReport: (report) => send('login.updated', report),
+      log,
     });
     this.#tunnels = new Tunnels({
       url: webSocketUrl(options.gatewayUrl, '/api/v1/agents/tunnel'),
       agentKey: options.agentKey,
       log,
-      nekoOf: (sessionId) => new NekoClient(this.#sessions.getRunning(sessionId).neko),
+      logins: this.#logins,
       send,
     });
-    const commands = new CommandRunner(this.#sessions, send, log);
+    const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins }, send, log);
     const instanceId = randomUUID();
-    this.#connection = new ControlConnection({
+    this.#connectionOptions = {
       url: webSocketUrl(options.gatewayUrl, `/api/v1/agents/connect?agent_id=${options.agentId}`),
       agentKey: options.agentKey,
       log,
@@ -72,6 +83,7 @@ export class Agent {
         hostname: hostname().slice(0, 256),
         capabilities: { runtimes: [runtime.name], streamer: options.streamer, maxSessions: options.maxSessions },
         sessions: this.#sessions.inventory(),
+        logins: this.#logins.listDetached(),
       }),
       heartbeat: () => ({ sessions: this.#sessions.count, load: loadavg()[0] ?? 0, freeMemory: freemem() }),
       handlers: {
@@ -79,7 +91,7 @@ export class Agent {
         'tunnel.open': (request) => this.#tunnels.open(request),
       },
       onWelcome: () => this.#welcome.resolve(),
-    });
+    };
   }
 
   /** Resolves at the first welcome of a gateway. */
@@ -97,9 +109,19 @@ export class Agent {
   }
 
   async #stop(): Promise<void> {
-    await this.#tunnels.close(new GatewayError('SHUTTING_DOWN', 'the agent is shutting down'));
+    await this.#logins.stop(new GatewayError('SHUTTING_DOWN', 'the agent is shutting down'));
+    await this.#tunnels.settled();
     await this.#sessions.stopAll();
-    await this.#connection.stop();
+    await this.#connection?.stop();
+  }
+
+  async #adopt(sessions: RunningSession[]): Promise<void> {
+    for (const session of sessions) this.#sessions.adopt(session);
+    await Promise.all(sessions.map((session) => this.#logins.adopt(session.sessionId, loginHostOf(session))));
+  }
+
+  #endLogins(sessionId: string, why: string): void {
+    void this.#logins.endSession(sessionId, new GatewayError('SESSION_ENDED', why));
   }
 }
 

@@ -16,8 +16,10 @@ function openRunner() {
   const table = new SessionTable(runtime, { maxSessions: 4, log, onReport: () => undefined });
   const sent: { type: string; commandId: string; code: string | undefined }[] = [];
   let onSent = (): void => undefined;
+  const ended: unknown[] = [];
+  const logins = { end: async (...call: unknown[]): Promise<void> => void ended.push(call) };
   const runner = new CommandRunner(
-    table,
+    { sessions: table, logins },
     (type, payload) => {
       if (!('commandId' in payload)) return;
       sent.push({ type, commandId: payload.commandId, code: 'error' in payload ? payload.error?.code : undefined });
@@ -36,7 +38,7 @@ function openRunner() {
       await new Promise<void>((resolve) => (onSent = resolve));
     }
   };
-  return { runtime, table, sent, run, resultOf };
+  return { runtime, table, sent, ended, run, resultOf };
 }
 
 test('a command is acknowledged at once and answered when it is done', async () => {
@@ -97,4 +99,14 @@ test('one slow session does not keep another waiting', async () => {
   runtime.ready('s-1');
 
   assert.deepEqual(await resultOf(commandId), { code: undefined });
+});
+
+test('logins are ended at once, whatever else their session is doing', async () => {
+  const { ended, run, resultOf } = openRunner();
+  run({ action: 'start_session', sessionId: 's-1', spec });
+
+  const commandId = run({ action: 'end_logins', sessionId: 's-1', of: { accessId: 'a-1' }, code: 'ACCESS_REVOKED' });
+
+  assert.deepEqual(await resultOf(commandId), { code: undefined });
+  assert.partialDeepStrictEqual(ended, [[{ sessionId: 's-1', accessId: 'a-1' }]]);
 });

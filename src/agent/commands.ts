@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { AgentPayloads, Command, GatewayPayloads } from '../protocol/control.ts';
 import type { Failure } from '../protocol/session.ts';
+import type { LoginTable } from './logins.ts';
 import type { SessionTable } from './sessions.ts';
 
 type CommandMessage = GatewayPayloads['command'];
@@ -12,17 +13,30 @@ const RESULTS_MAX = 1000;
 /** Commands under way at once on one host; more are refused with TOO_MANY_MESSAGES. */
 const COMMANDS_MAX = 256;
 
+const WHY_ENDED = {
+  ACCESS_EXPIRED: 'this access has expired',
+  ACCESS_REVOKED: 'this access was revoked',
+  KICKED: 'an owner of this session ended this connection',
+};
+
+interface Tables {
+  sessions: SessionTable;
+  logins: Pick<LoginTable, 'end'>;
+}
+
 /** Runs the gateway's commands: beside each other, in order for one session, each once however often it is sent. */
 export class CommandRunner {
   readonly #sessions: SessionTable;
+  readonly #logins: Pick<LoginTable, 'end'>;
   readonly #send: SendToGateway;
   readonly #log: Logger;
   readonly #running = new Set<string>();
   readonly #results = new Map<string, { error?: Failure }>();
   readonly #lastOfSession = new Map<string, Promise<void>>();
 
-  constructor(sessions: SessionTable, send: SendToGateway, log: Logger) {
+  constructor({ sessions, logins }: Tables, send: SendToGateway, log: Logger) {
     this.#sessions = sessions;
+    this.#logins = logins;
     this.#send = send;
     this.#log = log;
   }
@@ -45,8 +59,8 @@ export class CommandRunner {
     }
     this.#running.add(commandId);
     const { sessionId } = command;
-    // A stop must not wait for the start that it ends: the session table aborts it.
-    const before = command.action === 'stop_session' ? undefined : this.#lastOfSession.get(sessionId);
+    // A stop must not wait for the start that it ends: the session table aborts it. And a revocation waits for nothing.
+    const before = command.action === 'start_session' ? this.#lastOfSession.get(sessionId) : undefined;
     const done = (before ?? Promise.resolve())
       .then(() => this.#execute(message))
       .then(
@@ -76,6 +90,10 @@ export class CommandRunner {
         return this.#sessions.start(command.sessionId, command.spec, { signal, onProgress });
       case 'stop_session':
         return this.#sessions.stop(command.sessionId);
+      case 'end_logins': {
+        const { sessionId, of, code } = command;
+        return this.#logins.end({ sessionId, ...of }, new GatewayError(code, WHY_ENDED[code]));
+      }
     }
   }
 

@@ -21,6 +21,7 @@ function connectTo(url: string, more: Partial<ConnectionOptions> = {}) {
       hostname: 'host',
       capabilities: { runtimes: ['process'], streamer: 'embedded', maxSessions: 1 },
       sessions: [],
+      logins: [],
     }),
     heartbeat: () => ({ sessions: 0, load: 0, freeMemory: 0 }),
     handlers: { command: () => undefined, 'tunnel.open': () => undefined },

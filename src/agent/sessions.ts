@@ -51,6 +51,11 @@ export class SessionTable {
     await starting;
   }
 
+  /** Takes over a session that runs already. */
+  adopt(session: RunningSession): void {
+    this.#take(session);
+  }
+
   /** Resolves once nothing of the session is left. Stopping one that isn't there is fine. */
   async stop(sessionId: string): Promise<void> {
     const entry = this.#entries.get(sessionId);
@@ -99,15 +104,20 @@ export class SessionTable {
 
   async #start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
     try {
-      const session = await this.#runtime.start(sessionId, spec, options);
-      const endHealth = session.onHealth(() => this.#onHealth(sessionId));
-      this.#entries.set(sessionId, { state: 'live', session, endHealth });
-      this.#report(reportOf(sessionId, { state: 'live', session, endHealth }));
+      this.#take(await this.#runtime.start(sessionId, spec, options));
     } catch (thrown) {
       const { code, message } = toGatewayError(thrown);
       this.#fail({ sessionId, state: 'failed', reason: { code, message: message.slice(0, 4096) } });
       throw thrown;
     }
+  }
+
+  #take(session: RunningSession): void {
+    const { sessionId } = session;
+    const endHealth = session.onHealth(() => this.#onHealth(sessionId));
+    const entry: Entry = { state: 'live', session, endHealth };
+    this.#entries.set(sessionId, entry);
+    this.#report(reportOf(sessionId, entry));
   }
 
   #onHealth(sessionId: string): void {

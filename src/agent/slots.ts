@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ports } from '../desktop/state.ts';
 import { GatewayError } from '../errors.ts';
 import { claimSocket } from '../process/socket-claim.ts';
@@ -18,6 +19,10 @@ export interface SlotOptions {
 /** 59000 to 59991: eight viewers on a host with two addresses. Ports of local processes cost nothing, unlike published ones. */
 export const DEFAULT_SLOTS: SlotOptions = { httpBase: 18_100, udpBase: 59_000, udpSize: 16, count: 62 };
 
+/** Longer than a look whether ports are free takes. */
+const RECLAIM_MS = 1000;
+const RECLAIM_POLL_MS = 20;
+
 /** Ports of this host that nobody else of ours takes until it is released. */
 export interface Slot {
   readonly ports: Ports;
@@ -34,7 +39,7 @@ export interface Slot {
 export async function claimSlot(options: SlotOptions = DEFAULT_SLOTS): Promise<Slot> {
   for (let index = 0; index < options.count; index += 1) {
     const ports = portsOf(options, index);
-    const claim = await claimSocket(`\0nekogate-slot-${ports.http}-${ports.udp.min}`);
+    const claim = await claimSocket(nameOf(ports));
     if (!claim) continue;
     if (await areFree(ports)) return { ports, release: () => claim.release() };
     await claim.release();
@@ -45,10 +50,28 @@ export async function claimSlot(options: SlotOptions = DEFAULT_SLOTS): Promise<S
   );
 }
 
+/**
+ * Claims the slot of a session that runs already. Waits a moment for one that looks for a free slot to let go of it.
+ * @returns undefined when somebody keeps it
+ */
+export async function reclaimSlot(ports: Ports): Promise<Slot | undefined> {
+  const deadline = Date.now() + RECLAIM_MS;
+  for (;;) {
+    const claim = await claimSocket(nameOf(ports));
+    if (claim) return { ports, release: () => claim.release() };
+    if (Date.now() > deadline) return undefined;
+    await sleep(RECLAIM_POLL_MS);
+  }
+}
+
 /** How many sessions' ports are free now. */
 export async function countFreeSlots(options: SlotOptions = DEFAULT_SLOTS): Promise<number> {
   const slots = Array.from({ length: options.count }, (_, index) => portsOf(options, index));
   return (await Promise.all(slots.map(areFree))).filter(Boolean).length;
+}
+
+function nameOf({ http, udp }: Ports): string {
+  return `\0nekogate-slot-${http}-${udp.min}`;
 }
 
 function portsOf({ httpBase, udpBase, udpSize }: SlotOptions, index: number): Ports {

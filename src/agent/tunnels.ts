@@ -3,28 +3,28 @@ import { WebSocket } from 'ws';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { TunnelOpen } from '../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
-import type { NekoLogins, Relay } from '../signaling/relay.ts';
-import { openRelay } from '../signaling/relay.ts';
+import { clientSocket, refuseClient, type ClientSocket } from '../signaling/relay.ts';
 import type { SendToGateway } from './commands.ts';
+import type { LoginTable } from './logins.ts';
+import { exchangeWithNeko } from './neko-http.ts';
 
-/** Tunnels of one agent at once; more are refused with TOO_MANY_MESSAGES. */
-const TUNNELS_MAX = 2000;
+/** Tunnels being opened by one agent at once; more are refused with TOO_MANY_MESSAGES. */
+const OPENING_MAX = 2000;
+const UNAUTHORIZED = 401;
 
 export interface TunnelOptions {
   /** The gateway's address for tunnels, ws: or wss:. */
   url: string;
   agentKey: string;
   log: Logger;
-  /** Finds the neko of a running session. @throws GatewayError */
-  nekoOf: (sessionId: string) => NekoLogins;
+  logins: LoginTable;
   send: SendToGateway;
 }
 
-/** The tunnels that the gateway asked for: each is dialled out to it and joined to a login at the session's neko. */
+/** The tunnels that the gateway asked for: each is dialled out to it and given to its login. */
 export class Tunnels {
   readonly #options: TunnelOptions;
-  readonly #relays = new Map<string, { sessionId: string; relay: Promise<Relay | undefined> }>();
-  #closed = false;
+  readonly #opening = new Map<string, Promise<void>>();
 
   constructor(options: TunnelOptions) {
     this.#options = options;
@@ -33,56 +33,63 @@ export class Tunnels {
   open(request: TunnelOpen): void {
     const { tunnelId, sessionId } = request;
     // A repeated request finds its tunnel there already.
-    if (this.#relays.has(tunnelId)) return;
-    const relay = this.#open(request).catch((thrown: unknown) => {
-      const failure = toGatewayError(thrown);
-      this.#options.log.warn({ err: failure, tunnelId, sessionId }, 'a tunnel did not open');
-      this.#options.send('tunnel.refused', {
-        tunnelId,
-        error: { code: failure.code, message: failure.message.slice(0, 4096) },
-      });
-      return undefined;
-    });
-    this.#relays.set(tunnelId, { sessionId, relay });
-    void relay.then((opened) => opened?.closed).finally(() => this.#relays.delete(tunnelId));
+    if (this.#opening.has(tunnelId)) return;
+    const opening = this.#open(request)
+      .catch((thrown: unknown) => {
+        const failure = toGatewayError(thrown);
+        this.#options.log.warn({ err: failure, tunnelId, sessionId }, 'a tunnel did not open');
+        const error = { code: failure.code, message: failure.message.slice(0, 4096) };
+        this.#options.send('tunnel.refused', { tunnelId, error });
+      })
+      .finally(() => this.#opening.delete(tunnelId));
+    this.#opening.set(tunnelId, opening);
   }
 
-  /** Ends the tunnels of one session, or all; resolves once their logins are gone. */
-  async close(failure: GatewayError, sessionId?: string): Promise<void> {
-    if (sessionId === undefined) this.#closed = true;
-    const ending = [...this.#relays.values()].filter(
-      (entry) => sessionId === undefined || entry.sessionId === sessionId,
-    );
-    await Promise.all(ending.map(async ({ relay }) => (await relay)?.close(failure)));
+  /** Resolves once none is being opened any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#opening.values());
   }
 
-  async #open({ tunnelId, ticket, sessionId, login }: TunnelOpen): Promise<Relay> {
-    if (this.#closed) throw new GatewayError('SHUTTING_DOWN', 'the agent is shutting down');
-    if (this.#relays.size >= TUNNELS_MAX)
-      throw new GatewayError('TOO_MANY_MESSAGES', `this host has ${TUNNELS_MAX} tunnels open`);
-    const neko = this.#options.nekoOf(sessionId);
+  async #open({ tunnelId, kind, ticket, sessionId, login }: TunnelOpen): Promise<void> {
+    const { logins } = this.#options;
+    if (this.#opening.size >= OPENING_MAX)
+      throw new GatewayError('TOO_MANY_MESSAGES', `this host opens ${OPENING_MAX} tunnels already`);
+    const { baseUrl } = logins.check(sessionId, login);
     const client = await this.#dial(ticket);
-    const log = this.#options.log.child({ tunnelId, sessionId, loginId: login.loginId });
-    return openRelay(client, neko, { ...login, log });
+    this.#options.log.debug({ tunnelId, sessionId, loginId: login.loginId }, 'a tunnel is open');
+    if (kind === 'signaling') {
+      await logins.attach(sessionId, login, client);
+      return;
+    }
+    try {
+      const made = await logins.getOrCreate(sessionId, login);
+      const status = await exchangeWithNeko(client.socket, { baseUrl, token: made.token });
+      // neko doesn't know it any more: it was logged out, or neko was started anew. The next call gets a login of its own.
+      if (status === UNAUTHORIZED) await made.end(new GatewayError('STREAMER_LOST', 'neko does not know this login'));
+    } catch (thrown) {
+      refuseClient(client.socket, toGatewayError(thrown));
+      throw thrown;
+    }
   }
 
-  async #dial(ticket: string): Promise<WebSocket> {
+  async #dial(ticket: string): Promise<ClientSocket> {
     const socket = new WebSocket(this.#options.url, {
       headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': this.#options.agentKey },
       maxPayload: SIGNALING_FRAME_MAX_BYTES,
       perMessageDeflate: false,
       handshakeTimeout: TUNNEL_DIAL_MS,
     });
+    const client = clientSocket(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('open', () => {
         // The client's first frames may come with the handshake's answer: they wait until the login is there.
         socket.pause();
         resolve();
       });
-      socket.once('error', (cause) => {
+      socket.on('error', (cause) => {
         reject(new GatewayError('TICKET_REFUSED', `the gateway did not take the tunnel: ${cause.message}`, { cause }));
       });
     });
-    return socket;
+    return client;
   }
 }

@@ -76,6 +76,8 @@ export interface HostOptions {
   gatewayUrl: string;
   maxSessions: number;
   nat1to1: string[];
+  /** How long a login waits for a client that was lost (30 s). */
+  loginGraceMs?: number;
 }
 
 /** The agent of this machine with the process runtime, as `agent` and `up` run it. */

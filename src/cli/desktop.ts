@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
-import { endOrphans } from '../agent/runtimes/process-leftovers.ts';
+import { endLeftoversOfDead } from '../agent/runtimes/process-leftovers.ts';
 import { claimSlot } from '../agent/slots.ts';
 import type { Environment } from '../config.ts';
 import { Desktop } from '../desktop/desktop.ts';
@@ -12,6 +12,7 @@ import { readOrder, StateFile, writeOrder, type DesktopOrder, type DesktopState 
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { findStreamer } from '../neko/find.ts';
+import { boundedLog } from '../process/log-file.ts';
 import { identityOf } from '../process/table.ts';
 import { Screen, SessionSpec } from '../protocol/session.ts';
 import { aborted, untilSignal } from './signals.ts';
@@ -23,6 +24,9 @@ One supervised desktop without a gateway, until Ctrl-C: the program, or a browse
 
   --dir DIR   as agents start it: the order is in DIR/spec.json, and DIR/desktop.json is kept up to date
 `;
+
+/** Of a desktop that an agent started; a day of a desktop at peace writes a few lines. */
+const LOG_MAX_BYTES = 1024 * 1024;
 
 export async function runDesktop(args: string[], environment: Environment): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -41,8 +45,9 @@ export async function runDesktop(args: string[], environment: Environment): Prom
     return 0;
   }
   const stop = untilSignal();
-  const log = createLogger(environment.logLevel);
   if (values.dir !== undefined) {
+    // Its agent gives it a file, which nobody else keeps small.
+    const log = createLogger(environment.logLevel, boundedLog(2, LOG_MAX_BYTES));
     const states = new StateFile(values.dir, log);
     const onState = (state: DesktopState): void => states.write(state);
     try {
@@ -51,7 +56,8 @@ export async function runDesktop(args: string[], environment: Environment): Prom
       await states.idle;
     }
   }
-  await endOrphans(environment.runtimeDir);
+  const log = createLogger(environment.logLevel);
+  await endLeftoversOfDead(environment.runtimeDir);
   const app = positionals.length > 0 ? positionals : undefined;
   const spec = SessionSpec.parse({ app, screen: parseScreen(values.screen), audio: values.audio });
   await using owned = new AsyncDisposableStack();

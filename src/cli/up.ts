@@ -8,7 +8,9 @@ import { connectApi, findAdminToken, type CallApi } from './api.ts';
 import { GATEWAY_OPTIONS, startGateway } from './gateway.ts';
 import { aborted, untilSignal } from './signals.ts';
 
-const USAGE = `usage: nekogate up [--host ADDRESS] [--port N] [--data-dir DIR] [--app PROGRAM] [--screen 1280x720@25]
+const SCREEN_DEFAULT = '1280x720@25';
+
+const USAGE = `usage: nekogate up [--host ADDRESS] [--port N] [--data-dir DIR] [--app PROGRAM] [--screen ${SCREEN_DEFAULT}]
 
 Gateway and agent on this machine, and a first desktop; Ctrl-C ends all of it.
 `;
@@ -19,7 +21,7 @@ const AGENT_ID = 'local';
 export async function runUp(args: string[], environment: Environment): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { ...GATEWAY_OPTIONS, app: { type: 'string' }, screen: { type: 'string', default: '1280x720@25' } },
+    options: { ...GATEWAY_OPTIONS, app: { type: 'string' }, screen: { type: 'string' } },
   });
   if (values.help) {
     process.stdout.write(USAGE);
@@ -62,19 +64,44 @@ async function freshKey(callApi: CallApi): Promise<string> {
   }
 }
 
-async function openDesktop(callApi: CallApi, flags: { app?: string | undefined; screen: string }): Promise<string> {
-  say(`desktop   starting ${flags.app ?? 'a browser, or a terminal where there is none'}`);
-  const startedAt = performance.now();
-  const Session = z.object({
-    id: z.string(),
-    state: z.string(),
-    streamer: z.string().nullish(),
-    reason: z.object({ message: z.string() }).nullish(),
+const Session = z.object({
+  id: z.string(),
+  agentId: z.string(),
+  state: z.string(),
+  streamer: z.string().nullish(),
+  reason: z.object({ message: z.string() }).nullish(),
+});
+
+async function openDesktop(callApi: CallApi, flags: { app?: string | undefined; screen?: string }): Promise<string> {
+  const isAnyGood = flags.app === undefined && flags.screen === undefined;
+  const { id } = (isAnyGood ? await findDesktop(callApi) : undefined) ?? (await startDesktop(callApi, flags));
+  const { viewUrl } = await callApi('POST', `/api/v1/sessions/${id}/access`, z.object({ viewUrl: z.string() }), {
+    role: 'owner',
+    label: 'nekogate up',
+    ttlSeconds: 24 * 3600,
   });
+  return viewUrl;
+}
+
+/** One that runs on since an earlier `up` was killed: its programs are still there. */
+async function findDesktop(callApi: CallApi): Promise<z.infer<typeof Session> | undefined> {
+  const Page = z.object({ sessions: z.array(Session) });
+  const { sessions } = await callApi('GET', '/api/v1/sessions?state=running', Page);
+  const left = sessions.find(({ agentId }) => agentId === AGENT_ID);
+  if (left !== undefined) say('desktop   going on with the one that runs since before');
+  return left;
+}
+
+async function startDesktop(
+  callApi: CallApi,
+  { app, screen = SCREEN_DEFAULT }: { app?: string | undefined; screen?: string },
+): Promise<z.infer<typeof Session>> {
+  say(`desktop   starting ${app ?? 'a browser, or a terminal where there is none'}`);
+  const startedAt = performance.now();
   const session = await callApi('POST', '/api/v1/sessions?wait=ready', Session, {
     agentId: AGENT_ID,
-    screen: parseScreen(flags.screen),
-    ...(flags.app === undefined ? {} : { app: [flags.app] }),
+    screen: parseScreen(screen),
+    ...(app === undefined ? {} : { app: [app] }),
   });
   if (session.state !== 'running') {
     throw new GatewayError(
@@ -85,17 +112,7 @@ async function openDesktop(callApi: CallApi, flags: { app?: string | undefined; 
   say(
     `desktop   first frame after ${((performance.now() - startedAt) / 1000).toFixed(1)} s   (${session.streamer === 'neko' ? 'neko' : 'embedded streamer'})`,
   );
-  const { viewUrl } = await callApi(
-    'POST',
-    `/api/v1/sessions/${session.id}/access`,
-    z.object({ viewUrl: z.string() }),
-    {
-      role: 'owner',
-      label: 'nekogate up',
-      ttlSeconds: 24 * 3600,
-    },
-  );
-  return viewUrl;
+  return session;
 }
 
 function parseScreen(text: string): { width: number; height: number; rate: number } {

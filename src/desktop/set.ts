@@ -8,6 +8,7 @@ import { sessionApp } from './app.ts';
 import { AUDIO_DEVICE, soundServer } from './audio.ts';
 import { displayEnvironment, type DesktopEnvironment } from './environment.ts';
 import { Keeper, type GivenUp, type Part } from './keeper.ts';
+import { SpareKeycodes } from './keycodes.ts';
 import type { DesktopPrograms } from './programs.ts';
 import type { RestartLimits } from './restart-policy.ts';
 import type { DesktopOrder } from './state.ts';
@@ -66,13 +67,15 @@ export class DesktopSet {
       await startXServer(programs.xServer, { environment, screen: order.spec.screen }, signal),
       stopXServer,
     );
+    // Before the first key can be pressed.
+    const keycodes = opening.use(await SpareKeycodes.open(xServer, plan.log));
     const early = new AbortController();
     const all = AbortSignal.any([signal, early.signal]);
     void xServer.child.exited.then((exit) => early.abort(new Error(`the X server ${describeExit(exit)}`)));
 
     const keepers = new Map<string, Keeper>();
     const losses = new Map<string, string | undefined>();
-    const parts = partsOf(plan, xServer.display);
+    const parts = partsOf(plan, xServer.display, keycodes);
     events.onStage('starting the streamer and the program');
     const start = async (key: string, part: Part): Promise<void> => {
       const onChange = (loss: string | undefined) => {
@@ -145,19 +148,20 @@ function firstFailure(signal: AbortSignal): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-function partsOf(plan: DesktopPlan, display: string): [string, Part][] {
-  const { order, environment, programs, streamer, log } = plan;
+function partsOf(plan: DesktopPlan, display: string, keycodes: SpareKeycodes): [string, Part][] {
+  const { order, environment, programs, log } = plan;
   const parts: [string, Part][] = [];
   if (order.spec.audio && programs.soundServer !== undefined)
     parts.push(['sound-server', soundServer(programs.soundServer, environment)]);
   else if (order.spec.audio) log.warn('pulseaudio is not installed: this desktop has no sound');
   parts.push(['window-manager', windowManager(programs.windowManager, environment, display)]);
   parts.push(['app', sessionApp(order.spec, environment, display)]);
-  parts.push(['streamer', streamerPart(plan, streamer, display)]);
+  parts.push(['streamer', streamerPart(plan, display, keycodes)]);
   return parts;
 }
 
-function streamerPart({ order, environment, programs }: DesktopPlan, streamer: Streamer, display: string): Part {
+function streamerPart(plan: DesktopPlan, display: string, keycodes: SpareKeycodes): Part {
+  const { order, environment, programs, streamer } = plan;
   const options = {
     http: { host: '127.0.0.1', port: order.ports.http },
     display,
@@ -170,6 +174,9 @@ function streamerPart({ order, environment, programs }: DesktopPlan, streamer: S
   };
   return {
     name: 'the streamer',
-    start: (signal) => startNeko(streamer, options, { cwd: environment.folder.run, signal }),
+    start: async (signal) => {
+      await keycodes.releaseAll();
+      return startNeko(streamer, options, { cwd: environment.folder.run, signal });
+    },
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
+import { WholeFile } from '../process/whole-file.ts';
 import { Failure, Id, LOG_TAIL_MAX_LINES, SessionSpec } from '../protocol/session.ts';
 
 const Identity = z.object({ pid: z.int().positive(), startTime: z.int().nonnegative() });
@@ -65,6 +66,13 @@ export async function writeOrder(folder: string, order: DesktopOrder): Promise<v
   await writeFile(join(folder, ORDER_FILE), JSON.stringify(order), { mode: 0o600, flag: 'wx' });
 }
 
+/** Puts another order in the place of the one that is there, in one step. */
+export async function replaceOrder(folder: string, order: DesktopOrder): Promise<void> {
+  const file = join(folder, ORDER_FILE);
+  await writeFile(`${file}.new`, JSON.stringify(order), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
 /** @returns undefined while there is none */
 export async function findState(folder: string): Promise<DesktopState | undefined> {
   try {
@@ -94,39 +102,20 @@ export async function* watchStates(folder: string, signal: AbortSignal): AsyncGe
   }
 }
 
-/** Writes states one after another, each whole: who reads the file never sees half of one. Only the latest of those that wait is written. */
+/** Writes states one after another, each whole. */
 export class StateFile {
-  readonly #folder: string;
-  readonly #log: Logger;
-  #next: DesktopState | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #file: WholeFile;
 
   constructor(folder: string, log: Logger) {
-    this.#folder = folder;
-    this.#log = log;
+    this.#file = new WholeFile(join(folder, STATE_FILE), log);
   }
 
   /** Resolves once all that was said is written, or could not be. */
   get idle(): Promise<void> {
-    return this.#writing;
+    return this.#file.idle;
   }
 
   write(state: DesktopState): void {
-    const isWriting = this.#next !== undefined;
-    this.#next = state;
-    if (!isWriting) this.#writing = this.#writing.then(() => this.#writeNext());
-  }
-
-  async #writeNext(): Promise<void> {
-    const file = join(this.#folder, STATE_FILE);
-    const state = this.#next;
-    this.#next = undefined;
-    try {
-      await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
-      await rename(`${file}.new`, file);
-    } catch (error) {
-      // A full disk, or the folder is gone: the desktop goes on, and the next change tries again.
-      this.#log.error({ err: error }, `${file} could not be written`);
-    }
+    this.#file.write(JSON.stringify(state));
   }
 }

@@ -6,7 +6,7 @@ import { Child } from '../process/child.ts';
 import { claimSocket } from '../process/socket-claim.ts';
 import type { Screen } from '../protocol/session.ts';
 import { baseEnvironment, rfbSocketOf, xauthorityOf, type DesktopEnvironment } from './environment.ts';
-import { encodeXauthority } from './xauthority.ts';
+import { encodeXauthority, makeCookie } from './xauthority.ts';
 
 const DISPLAY_SOCKETS = '/tmp/.X11-unix';
 
@@ -15,6 +15,8 @@ export interface XServer {
   child: Child;
   /** As in `:7`. */
   display: string;
+  /** What its clients show it. */
+  cookie: Buffer;
 }
 
 /** Starts Xvnc on a display that it finds free itself, with a cookie of its own and RFB on a private socket only. */
@@ -26,7 +28,8 @@ export async function startXServer(
   const { environment, screen } = options;
   const { folder } = environment;
   const xauthority = xauthorityOf(folder);
-  await writeFile(xauthority, encodeXauthority(), { mode: 0o600 });
+  const cookie = makeCookie();
+  await writeFile(xauthority, encodeXauthority(cookie), { mode: 0o600 });
   const args = [
     // Xvnc takes the first number whose abstract socket it can bind, and writes it once clients can connect. It makes no lock file then.
     ['-displayfd', '1'],
@@ -45,7 +48,7 @@ export async function startXServer(
     },
     signal,
   );
-  return { child, display };
+  return { child, display, cookie };
 }
 
 export async function stopXServer({ child }: XServer): Promise<void> {

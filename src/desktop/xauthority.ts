@@ -4,11 +4,16 @@ import { randomBytes } from 'node:crypto';
 const FAMILY_WILD = 0xffff;
 const COOKIE_BYTES = 16;
 
+/** A fresh MIT cookie. */
+export function makeCookie(): Buffer {
+  return randomBytes(COOKIE_BYTES);
+}
+
 /**
- * A fresh MIT cookie as the content of an Xauthority file (Xau(3)): family u16, then address, display number, protocol name and cookie,
+ * An MIT cookie as the content of an Xauthority file (Xau(3)): family u16, then address, display number, protocol name and cookie,
  * each with its length as u16; big-endian. Address and number are empty.
  */
-export function encodeXauthority(cookie: Buffer = randomBytes(COOKIE_BYTES)): Buffer {
+export function encodeXauthority(cookie: Buffer): Buffer {
   const family = Buffer.alloc(2);
   family.writeUInt16BE(FAMILY_WILD);
   const fields = [Buffer.alloc(0), Buffer.alloc(0), Buffer.from('MIT-MAGIC-COOKIE-1'), cookie];

@@ -16,6 +16,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call the route; left out, the administrator alone. */
     allow?: Allow;
+    /** The token may also stand in the query, for clients that can do nothing else. */
+    token?: 'query';
   }
   interface FastifyRequest {
     /** Who calls, as authorized for this route. */

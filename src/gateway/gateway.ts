@@ -6,7 +6,7 @@ import { addAccessRoutes } from './access/routes.ts';
 import { loadAdminToken } from './admin-token.ts';
 import { Agents } from './agents/agents.ts';
 import { createConnectDoors } from './agents/connect-door.ts';
-import { Hub } from './agents/hub.ts';
+import { Hub, type Greeter } from './agents/hub.ts';
 import { addAgentRoutes } from './agents/routes.ts';
 import type { App } from './app.ts';
 import { Audit } from './audit.ts';
@@ -14,9 +14,11 @@ import { Auth } from './auth.ts';
 import { FailureLimiter } from './failure-limiter.ts';
 import { createSignalingDoor } from './logins/door.ts';
 import { Logins } from './logins/logins.ts';
+import { LostLogins } from './logins/lost-logins.ts';
 import { addLoginRoutes } from './logins/routes.ts';
 import { Tunnels } from './logins/tunnels.ts';
 import { Metrics } from './metrics.ts';
+import { addNekoApi } from './neko-api/routes.ts';
 import { addOperationRoutes } from './operations.ts';
 import { addPages } from './pages.ts';
 import { createServer } from './server.ts';
@@ -130,6 +132,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const hub = new Hub(log);
   const sessions = new Sessions({ store, agents, hub, audit, metrics, log });
   const logins = new Logins({ keepAliveMs, log });
+  const lost = new LostLogins({ accesses, sessions, log });
   const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
   sessions.changes.on((session) => endLoginsOf(session, logins));
 
@@ -142,13 +145,21 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addAgentRoutes(app, { agents, hub, sessions, audit });
   addSessionRoutes(app, { sessions, hub, logins, audit });
   addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
-  addLoginRoutes(app, { logins, sessions, audit });
+  addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
+  await addNekoApi(app, { sessions, hub, tunnels });
   await addPages(app, options);
 
   const listener = {
     sessionReported: sessions.sessionReported.bind(sessions),
+    loginReported: lost.reported.bind(lost),
     tunnelRefused: tunnels.refused.bind(tunnels),
+  };
+  const greeter: Greeter = {
+    greet: async (agent, hello) => {
+      await sessions.greet(agent, hello);
+      lost.greet(agent, hello);
+    },
   };
   const connection = { heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS, keepAliveMs, listener };
   const upgrades = new UpgradeRouter({
@@ -156,7 +167,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     doors: [
       createSignalingDoor({ auth, sessions, hub, logins, tunnels, audit, metrics, origins, log }),
       tunnels.createDoor({ agents, auth }),
-      ...createConnectDoors({ agents, auth, hub, greeter: sessions, connection, log }),
+      ...createConnectDoors({ agents, auth, hub, greeter, connection, log }),
     ],
   });
   upgrades.listen(app.server);

@@ -84,7 +84,9 @@ export async function createServer(deps: ServerDeps, options: ServerOptions): Pr
   if (options.corsOrigins.length > 0) {
     await app.register(cors, {
       origin: [...options.corsOrigins],
-      methods: ['GET', 'POST', 'DELETE'],
+      // neko's own client asks for it with every call. No cookie of ours exists that it could carry.
+      credentials: true,
+      methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
       allowedHeaders: ['authorization', 'content-type', 'x-request-id'],
       exposedHeaders: ['x-request-id'],
       maxAge: 600,
@@ -100,13 +102,18 @@ function addAuthorization(app: App, auth: Auth): void {
   app.decorateRequest('principal');
   app.addHook('onRequest', async (request) => {
     if (request.is404) return;
-    request.principal = await auth.authorize(request.routeOptions.config.allow ?? 'admin', {
-      bearer: bearerOf(request.headers),
+    const { allow = 'admin', token } = request.routeOptions.config;
+    request.principal = await auth.authorize(allow, {
+      bearer: bearerOf(request.headers) ?? (token === 'query' ? tokenInQuery(request) : undefined),
       sessionId: z.object({ sessionId: z.string() }).safeParse(request.params).data?.sessionId,
       address: request.ip,
       requestId: request.id,
     });
   });
+}
+
+function tokenInQuery({ query }: FastifyRequest): string | undefined {
+  return z.object({ token: z.string() }).safeParse(query).data?.token;
 }
 
 function addRequestLog(app: App, { metrics, log }: ServerDeps): void {

@@ -1,9 +1,12 @@
 import { EventEmitter, on } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { killGroup, signalGroup } from './group.ts';
+import { readTail } from './log-file.ts';
 import { LogRing, splitLines } from './log-ring.ts';
-import { identityOf, listProcesses, type ProcessIdentity } from './table.ts';
+import { identityOf, type ProcessIdentity } from './table.ts';
 
 /** Most are ready in a tenth of a second; a busy machine takes its time. */
 const READY_MS = 15_000;
@@ -11,9 +14,6 @@ const READY_MS = 15_000;
 const ERROR_LOG_LINES = 10;
 /** Time between the polite signal and SIGKILL. */
 const STOP_GRACE_MS = 3000;
-/** Time that the kernel may take to end a group after SIGKILL (one in uninterruptible sleep can't be hurried); then `stop` throws. */
-const KILL_WAIT_MS = 5000;
-const KILL_POLL_MS = 10;
 /** Time for what was still in the pipes to be read after the end. */
 const DRAIN_MS = 200;
 
@@ -28,12 +28,22 @@ export interface ChildOptions {
   /** Time that it has to become ready; longer fails the start. */
   readyMs?: number;
   stopGraceMs?: number;
+  /**
+   * Takes its output, so that it outlives us; then its lines can't be waited for, and are in `log` once it is stopped. Left
+   * out, the output comes to us and is `log` as it comes.
+   */
+  logFile?: string;
 }
 
 export type ChildExit =
   | { kind: 'code'; code: number }
   | { kind: 'signal'; signal: string }
-  | { kind: 'spawn-failed'; error: Error };
+  | { kind: 'spawn-failed'; error: Error }
+  /** It was not our child, so nobody said how. */
+  | { kind: 'unseen' };
+
+/** A process that is ours to end. */
+export type Supervised = Pick<Child, 'exited' | 'log' | 'stop'>;
 
 /** Waits until a child does its work; aborted when the child ends first or the caller gives up. */
 export type UntilReady = (child: Child, signal: AbortSignal) => Promise<void>;
@@ -49,6 +59,7 @@ export class Child {
   readonly #process: Spawned;
   readonly #lines = new EventEmitter<{ stdout: [string]; stderr: [string] }>();
   readonly #graceMs: number;
+  readonly #logFile: string | undefined;
   #stopping: Promise<void> | undefined;
 
   /**
@@ -80,6 +91,7 @@ export class Child {
   constructor(options: ChildOptions) {
     this.name = options.name;
     this.#graceMs = options.stopGraceMs ?? STOP_GRACE_MS;
+    this.#logFile = options.logFile;
     this.#process = spawnGroup(options);
     this.exited = exitOf(this.#process);
     this.#collect('stdout');
@@ -120,7 +132,8 @@ export class Child {
 
   /** Reads the last words. Not for ever: a process that left the group may hold the pipes. */
   async #drain(): Promise<void> {
-    const streams = [this.#process.stdout, this.#process.stderr];
+    if (this.#logFile !== undefined) for (const line of readTail(this.#logFile)) this.log.push(line);
+    const streams = [this.#process.stdout, this.#process.stderr].filter((stream) => stream !== null);
     const drained = AbortSignal.timeout(DRAIN_MS);
     await Promise.all(
       streams.map((stream) => finished(stream, { signal: drained, writable: false }).catch(() => undefined)),
@@ -134,6 +147,7 @@ export class Child {
       this.#lines.emit(source, line);
     });
     const stream = this.#process[source];
+    if (stream === null) return;
     stream.setEncoding('utf8');
     stream.on('data', (chunk: string) => lines.write(chunk));
     stream.on('end', () => lines.end());
@@ -148,6 +162,8 @@ export function describeExit(exit: ChildExit): string {
       return `was ended by ${exit.signal}`;
     case 'spawn-failed':
       return `could not be started: ${exit.error.message}`;
+    case 'unseen':
+      return 'is gone';
   }
 }
 
@@ -158,12 +174,24 @@ function messageOf(thrown: unknown): string {
 type Spawned = ReturnType<typeof spawnGroup>;
 
 function spawnGroup(options: ChildOptions) {
+  const logFile = options.logFile === undefined ? undefined : openSync(options.logFile, 'a', 0o600);
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- execa takes any open file here; its types only know the first ten
+    return spawnInto(options, (logFile as 3 | undefined) ?? 'pipe');
+  } finally {
+    if (logFile !== undefined) closeSync(logFile);
+  }
+}
+
+function spawnInto(options: ChildOptions, output: 'pipe' | 3) {
   return execa(options.file, options.args, {
     env: { ...options.env },
     extendEnv: false,
     cwd: options.cwd,
     detached: true,
     stdin: 'ignore',
+    stdout: output,
+    stderr: output,
     buffer: false,
     reject: false,
   });
@@ -179,26 +207,4 @@ async function exitOf(subprocess: Spawned): Promise<ChildExit> {
     subprocess.nodeChildProcess.once('exit', (...ended) => resolve(ended));
   });
   return typeof code === 'number' ? { kind: 'code', code } : { kind: 'signal', signal: String(signal) };
-}
-
-/** Ends what is left of a group, and waits for it. @throws when the kernel doesn't end it in time */
-async function killGroup(group: number, name: string): Promise<void> {
-  const deadline = Date.now() + KILL_WAIT_MS;
-  while (signalGroup(group, 'SIGKILL')) {
-    // Where nobody reaps orphans, zombies stay in the group for good: they don't count.
-    if (!listProcesses().some((entry) => entry.group === group)) return;
-    if (Date.now() > deadline) throw new Error(`${name} (process group ${group}) did not end after SIGKILL`);
-    await sleep(KILL_POLL_MS);
-  }
-}
-
-/** @returns whether the group has any member, dead ones included */
-function signalGroup(group: number, signal: NodeJS.Signals): boolean {
-  try {
-    process.kill(-group, signal);
-    return true;
-  } catch {
-    // ESRCH: nobody is left.
-    return false;
-  }
 }

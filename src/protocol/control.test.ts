@@ -100,6 +100,7 @@ test('a message reaches the one handler of its type', () => {
     progress: hear('progress'),
     result: hear('result'),
     'session.updated': hear('session.updated'),
+    'login.updated': hear('login.updated'),
     'tunnel.refused': hear('tunnel.refused'),
   };
 

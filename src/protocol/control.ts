@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
-import { Failure, Id, Role, SessionReport, SessionSpec } from './session.ts';
+import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
+import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
 /** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const Text = z.string().max(256);
 
@@ -13,6 +14,13 @@ const Text = z.string().max(256);
 export const Command = z.discriminatedUnion('action', [
   z.object({ action: z.literal('start_session'), sessionId: Id, spec: SessionSpec }),
   z.object({ action: z.literal('stop_session'), sessionId: Id }),
+  /** Ends a session's logins, those that wait for their client too: of one access, or the one named. */
+  z.object({
+    action: z.literal('end_logins'),
+    sessionId: Id,
+    of: z.union([z.object({ accessId: Id }), z.object({ loginId: z.uuid() })]),
+    code: z.enum(['ACCESS_EXPIRED', 'ACCESS_REVOKED', 'KICKED']),
+  }),
 ]);
 export type Command = z.infer<typeof Command>;
 
@@ -33,6 +41,8 @@ const FROM_AGENT = {
       maxSessions: z.int().min(0).max(SESSIONS_MAX_PER_AGENT),
     }),
     sessions: z.array(SessionReport).max(SESSIONS_MAX_PER_AGENT),
+    /** Those without a connected client now; the gateway ends those that nobody may resume any more. */
+    logins: z.array(LoginReport).max(LOGINS_MAX_PER_AGENT),
   }),
   heartbeat: z.object({
     sessions: z.int().min(0),
@@ -46,6 +56,8 @@ const FROM_AGENT = {
   /** A command's end; `error` is there when it failed. */
   result: z.object({ commandId: z.uuid(), error: Failure.optional() }),
   'session.updated': SessionReport,
+  /** A login has lost its client, or what became of it then. */
+  'login.updated': LoginReport,
   /** A tunnel that the gateway asked for can't be had; no WebSocket will be dialled for it. */
   'tunnel.refused': z.object({ tunnelId: z.uuid(), error: Failure }),
 };
@@ -54,13 +66,14 @@ const FROM_GATEWAY = {
   welcome: z.object({ protocol: z.int(), heartbeatMs: z.int().min(100).max(600_000) }),
   /** The id makes a replay harmless: an agent answers a command that it has seen with what it answered before. */
   command: z.object({ commandId: z.uuid(), deadline: z.iso.datetime(), command: Command }),
-  /** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to a fresh login at the session's streamer. */
+  /** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to the login at the session's streamer: the one of this id, or a new one. */
   'tunnel.open': z.object({
     tunnelId: z.uuid(),
-    kind: z.literal('signaling'),
+    /** `http` is one exchange with the streamer's API as that login (see http-tunnel.ts). */
+    kind: z.enum(['signaling', 'http']),
     ticket: z.string().regex(/^[0-9a-f]{64}$/),
     sessionId: Id,
-    login: z.object({ loginId: z.uuid(), role: Role, label: z.string().max(64) }),
+    login: LoginOrder,
   }),
 };
 

@@ -144,8 +144,12 @@ const candidate = {
 const button = payload({ code: int, x: optionalInt, y: optionalInt });
 const key = payload({ keysym: int, x: optionalInt, y: optionalInt });
 const touch = payload({ touch_id: int, x: int, y: int, pressure: int });
-const keyboardMap = { layout: text(NAME_MAX_LENGTH), variant: text(NAME_MAX_LENGTH) };
-const keyboardModifiers = {
+/** A keyboard's layout and variant, as setxkbmap names them. */
+export const KeyboardMap = payload({ layout: text(NAME_MAX_LENGTH), variant: text(NAME_MAX_LENGTH) });
+export type KeyboardMap = z.infer<typeof KeyboardMap>;
+
+/** Modifiers to lock (true) or unlock (false); those left out stay as they are. */
+export const KeyboardModifiers = payload({
   shift: optionalBool,
   capslock: optionalBool,
   control: optionalBool,
@@ -154,7 +158,8 @@ const keyboardModifiers = {
   meta: optionalBool,
   super: optionalBool,
   altgr: optionalBool,
-};
+});
+export type KeyboardModifiers = z.infer<typeof KeyboardModifiers>;
 
 /** Everything that a client may send. */
 export const FromClient = z.discriminatedUnion('event', [
@@ -206,8 +211,8 @@ export const FromClient = z.discriminatedUnion('event', [
   bareEvent('control/select_all'),
   event('screen/set', payload({ width: int, height: int, rate: int })),
   event('clipboard/set', payload({ text: text(CLIPBOARD_TEXT_MAX_LENGTH) })),
-  event('keyboard/map', payload(keyboardMap)),
-  event('keyboard/modifiers', payload(keyboardModifiers)),
+  event('keyboard/map', KeyboardMap),
+  event('keyboard/modifiers', KeyboardModifiers),
   event(
     'send/unicast',
     payload({ receiver: text(ID_MAX_LENGTH), subject: text(TEXT_MAX_LENGTH), body: z.unknown().optional() }),

@@ -25,18 +25,29 @@ const SILENCE_MAX_MS = 35_000;
 const SILENCE_CHECK_MS = 5000;
 /** An error that was told longer ago than this does not explain a close. */
 const EXPLANATION_MAX_AGE_MS = 2000;
+/** A socket that is given up without leaving: the gateway keeps the login for a while (CLIENT_LOST of src/errors.ts). */
+const CLOSE_LOST = 4499;
+const CLOSE_NORMAL = 1000;
+/** The gateway keeps a lost login for 30 s, and nobody should miss that between two tries. */
+const RESUME_DELAY_MAX_MS = 4000;
+/** A gateway that lets this viewer in but not as the login that it was has another opinion of that login. */
+const RESUME_REFUSALS_MAX = 2;
 /** A connection that held for this long was a good one: the next loss starts with the shortest delay again. */
 const PEACE_MS = 10_000;
 
 /**
  * The signaling WebSocket of one session: opens it, answers heartbeats, notices silence, and comes back by itself after
- * losses that another try can mend. Ends for good on final closes and on `close`; `open` starts it again.
+ * losses that another try can mend, as the same login where the gateway told it one. Ends for good on final closes and on
+ * `close`; `open` starts it again.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   #attempt = 0;
   #socket: WebSocket | undefined;
+  /** The login that a lost connection is to come back as; unknown behind a gateway that does not tell. */
+  #loginId: string | undefined;
+  #refusals = 0;
   /** Ends everything that belongs to the present socket, or to the wait for the next. */
   #current = new AbortController();
 
@@ -50,7 +61,9 @@ export class Connection {
     const signal = this.#renew();
     const socket = this.#dial();
     this.#socket = socket;
-    signal.addEventListener('abort', () => socket.close(1000), { once: true });
+    signal.addEventListener('abort', () => socket.close(this.#loginId === undefined ? CLOSE_NORMAL : CLOSE_LOST), {
+      once: true,
+    });
     let openedAtMs: number | undefined;
     let lastHeardAtMs = Date.now();
     let said: { code: string; message: string; atMs: number } | undefined;
@@ -71,6 +84,7 @@ export class Connection {
       () => {
         clearTimeout(openTimer);
         openedAtMs = Date.now();
+        this.#refusals = 0;
         lastHeardAtMs = openedAtMs;
         this.#listener.opened();
       },
@@ -82,6 +96,7 @@ export class Connection {
         lastHeardAtMs = Date.now();
         const message = readMessage(frame.data);
         if (message?.event === 'system/heartbeat') this.send('client/heartbeat');
+        if (message?.event === 'gateway/login') this.#loginId = message.payload.loginId;
         if (message?.event === 'gateway/error') said = { ...message.payload, atMs: lastHeardAtMs };
         if (message?.event === 'system/disconnect') {
           said = { code: 'ENDED', message: message.payload.message, atMs: lastHeardAtMs };
@@ -110,6 +125,11 @@ export class Connection {
 
   /** Closes with 1000, which ends the login at once, and stops coming back. */
   close(): void {
+    this.#loginId = undefined;
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#current.abort();
     this.#socket = undefined;
   }
@@ -117,17 +137,19 @@ export class Connection {
   #dial(): WebSocket {
     const url = new URL(`${apiPath(this.#options)}/ws`, this.#options.server);
     url.protocol = url.protocol.replace('http', 'ws');
-    return new WebSocket(url, [SUBPROTOCOL, `access.${this.#options.access}`]);
+    const resume = this.#loginId === undefined ? [] : [`resume.${this.#loginId}`];
+    return new WebSocket(url, [SUBPROTOCOL, `access.${this.#options.access}`, ...resume]);
   }
 
   #fail(reason: Reason, openedAtMs: number | undefined): void {
-    this.close();
     if (!reason.retryable) {
+      this.close();
       this.#listener.lost(reason, undefined);
       return;
     }
+    this.#drop();
     if (openedAtMs !== undefined && Date.now() - openedAtMs > PEACE_MS) this.#attempt = 0;
-    const delayMs = backoffDelayMs(this.#attempt);
+    const delayMs = backoffDelayMs(this.#attempt, this.#loginId === undefined ? undefined : RESUME_DELAY_MAX_MS);
     this.#attempt += 1;
     const signal = this.#renew();
     const timer = setTimeout(() => this.open(), delayMs);
@@ -149,7 +171,11 @@ export class Connection {
       const document: unknown = await response.json();
       const problem = response.ok ? undefined : readProblem(document);
       if (problem !== undefined) return explain(problem.code, problem.message);
-      if (response.ok) return explain('SOCKET_REFUSED', '', true);
+      if (response.ok) {
+        this.#refusals += 1;
+        if (this.#refusals >= RESUME_REFUSALS_MAX) this.#loginId = undefined;
+        return explain('SOCKET_REFUSED', '', true);
+      }
     } catch {
       // No network, no gateway, or a proxy's own page: all of them are a lost link.
     }

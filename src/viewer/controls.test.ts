@@ -100,6 +100,42 @@ test('the holder sees who asks, until control moves on', () => {
   expect(desk.notices).toEqual(['Grace took control.']);
 });
 
+test('who keeps control lets the one who asked know', () => {
+  const desk = openDesk();
+  desk.give('me');
+  desk.controls.asked('other');
+
+  desk.controls.keep();
+
+  expect(desk.kept).toEqual(['other']);
+  expect(desk.controls.status.askedBy).toBeUndefined();
+});
+
+test('who asked and was refused is told by whom, and no longer waits; nobody else can refuse', () => {
+  const desk = openDesk();
+  desk.give('other');
+  desk.controls.request();
+
+  desk.controls.refused('somebody');
+  expect(desk.controls.status.isAsking).toBe(true);
+  desk.controls.refused('other');
+
+  expect(desk.notices).toEqual(['Grace keeps control.']);
+  expect(desk.controls.status.isAsking).toBe(false);
+  desk.give(undefined);
+  expect(desk.requests).toBe(1);
+});
+
+test('control stays here while signaling is away', () => {
+  const desk = openDesk();
+  desk.give('me');
+
+  desk.controls.suspend();
+  desk.controls.send(PRESS);
+
+  expect(desk.sent).toEqual([PRESS]);
+});
+
 test('input that waits when the connection is lost is not sent to whoever comes back', () => {
   const desk = openDesk();
   desk.controls.claim();
@@ -120,6 +156,7 @@ function openDesk({ canHost = true } = {}) {
     room,
     sent: [] as InputEvent[],
     notices: [] as string[],
+    kept: [] as string[],
     requests: 0,
     releases: 0,
     controls: new Controls(room, {
@@ -129,6 +166,10 @@ function openDesk({ canHost = true } = {}) {
       },
       sendRelease: () => {
         desk.releases += 1;
+        return true;
+      },
+      sendKept: (id) => {
+        desk.kept.push(id);
       },
       transmit: (event) => {
         desk.sent.push(event);
@@ -139,11 +180,13 @@ function openDesk({ canHost = true } = {}) {
       },
     }),
     join(): void {
-      const screen = { width: 1280, height: 720 };
+      const screen = { width: 1280, height: 720, rate: 25 };
+      const rights = { canWatch: true, canHost, canAccessClipboard: true, canShareMedia: false, canResize: false };
       const settings = { lockedControls: false, implicitHosting: false };
-      const me = { id: 'me', name: 'Ada', canHost, canWatch: true, isWatching: false };
-      const other = { id: 'other', name: 'Grace', canHost: true, canWatch: true, isWatching: true };
-      const payload = { sessionId: 'me', hostId: undefined, screen, settings, members: [me, other] };
+      const me = { id: 'me', name: 'Ada', rights, isWatching: false };
+      const other = { id: 'other', name: 'Grace', rights: { ...rights, canHost: true }, isWatching: true };
+      const members = [me, other];
+      const payload = { sessionId: 'me', hostId: undefined, screen, settings, members, touchEvents: false, videos: [] };
       room.apply({ event: 'system/init', payload });
       desk.controls.update();
     },

@@ -14,7 +14,10 @@ export interface ControlStatus {
 
 export interface ControlsListener {
   sendRequest(): boolean;
-  sendRelease(): void;
+  /** False, as of `sendRequest`, while there is nobody to tell. */
+  sendRelease(): boolean;
+  /** Tells a login that asked that control stays here. */
+  sendKept(id: string): void;
   transmit(event: InputEvent): void;
   changed(): void;
   /** Something that the person should read: input that went nowhere, control that moved. */
@@ -40,7 +43,7 @@ export class Controls {
   #isViewOnly = false;
   #wish: Wish | undefined;
   #waiting: InputEvent[] = [];
-  #askedBy: string | undefined;
+  #askedBy: { readonly id: string; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   #before: Control = { holder: 'unknown' };
 
   constructor(room: Room, listener: ControlsListener) {
@@ -53,13 +56,17 @@ export class Controls {
       control: this.#room.control,
       mayControl: this.#mayControl,
       isAsking: this.#wish !== undefined,
-      askedBy: this.#askedBy,
+      askedBy: this.#askedBy === undefined ? undefined : this.#room.nameOf(this.#askedBy.id),
     };
   }
 
   /** Whether input is taken now: control is here, or claimed and expected. */
   get takesInput(): boolean {
-    return this.#mayControl && (this.#isMine || this.#wish?.kind === 'claim');
+    return this.#mayControl && (this.isMine || this.#wish?.kind === 'claim');
+  }
+
+  get isMine(): boolean {
+    return this.#room.control.holder === 'me';
   }
 
   setViewOnly(isViewOnly: boolean): void {
@@ -84,18 +91,38 @@ export class Controls {
 
   /** Asks for control, at once where it is free; else its holder is asked, and it is taken as soon as they let go. */
   request(): void {
-    if (this.#mayControl && !this.#isMine) this.#wishFor(this.#room.isFree ? 'claim' : 'ask', ASK_TIMEOUT_MS);
+    if (this.#mayControl && !this.isMine) this.#wishFor(this.#room.isFree ? 'claim' : 'ask', ASK_TIMEOUT_MS);
   }
 
   release(): void {
     this.#forgetWish();
-    if (this.#isMine) this.#listener.sendRelease();
+    if (!this.isMine) this.#listener.changed();
+    else if (!this.#listener.sendRelease())
+      this.#listener.noticed('The connection is being restored: release control when it is back.');
+    else {
+      // Known before the streamer says so: what is pressed now asks for control again, rather than going nowhere.
+      this.#room.release();
+      this.update();
+    }
+  }
+
+  /** Keeps control although somebody asked for it, who is told. */
+  keep(): void {
+    if (this.#askedBy !== undefined) this.#listener.sendKept(this.#askedBy.id);
+    this.#forgetAsking();
     this.#listener.changed();
+  }
+
+  /** The holder, `id`, keeps control although this viewer asked for it. */
+  refused(id: string): void {
+    const { control } = this.#room;
+    if (this.#wish?.kind !== 'ask' || control.holder !== 'other' || control.id !== id) return;
+    this.#refuse(`${control.name} keeps control.`);
   }
 
   send(event: InputEvent): void {
     if (!this.takesInput) return;
-    if (this.#isMine) this.#listener.transmit(event);
+    if (this.isMine) this.#listener.transmit(event);
     else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(event);
   }
 
@@ -104,35 +131,38 @@ export class Controls {
     const { control } = this.#room;
     const before = this.#before;
     this.#before = control;
-    if (control.holder !== 'me') this.#askedBy = undefined;
+    const hasAskerLeft = this.#askedBy !== undefined && !this.#room.has(this.#askedBy.id);
+    if (control.holder !== 'me' || hasAskerLeft) this.#forgetAsking();
     if (control.holder === 'me') this.#granted();
     else if (control.holder === 'other' && before.holder === 'me')
       this.#listener.noticed(`${control.name} took control.`);
     else if (control.holder === 'other' && this.#wish?.kind === 'claim')
-      this.#refused(`${control.name} was faster and has control.`);
+      this.#refuse(`${control.name} was faster and has control.`);
     else if (control.holder === 'nobody' && this.#wish?.kind === 'ask') this.#listener.sendRequest();
     this.#listener.changed();
   }
 
   /** Another login asks this one for control. */
   asked(id: string): void {
-    this.#askedBy = this.#room.nameOf(id);
+    this.#forgetAsking();
+    const forget = (): void => {
+      this.#forgetAsking();
+      this.#listener.changed();
+    };
+    this.#askedBy = { id, timer: setTimeout(forget, ASK_TIMEOUT_MS) };
     this.#listener.changed();
   }
 
-  /** Signaling is away: wishes end, and input that waits is dropped. */
+  /** Signaling is away: wishes end, and input that waits is dropped. Control that is here stays, over the data channel. */
   suspend(): void {
+    this.#forgetAsking();
     if (this.#waiting.length > 0) this.#listener.noticed('The connection was lost: the desktop did not get that.');
     this.#forgetWish();
     this.update();
   }
 
-  get #isMine(): boolean {
-    return this.#room.control.holder === 'me';
-  }
-
   get #mayControl(): boolean {
-    return this.#room.mayControl && !this.#isViewOnly;
+    return this.#room.rights.canHost && !this.#isViewOnly;
   }
 
   #wishFor(kind: Wish['kind'], timeoutMs: number): boolean {
@@ -141,7 +171,7 @@ export class Controls {
       return false;
     }
     this.#forgetWish();
-    const timer = setTimeout(() => this.#refused('Control was not granted.'), timeoutMs);
+    const timer = setTimeout(() => this.#refuse('Control was not granted.'), timeoutMs);
     this.#wish = { kind, timer };
     this.#listener.changed();
     return true;
@@ -153,10 +183,15 @@ export class Controls {
     for (const event of waiting) this.#listener.transmit(event);
   }
 
-  #refused(text: string): void {
+  #refuse(text: string): void {
     this.#forgetWish();
     this.#listener.noticed(text);
     this.#listener.changed();
+  }
+
+  #forgetAsking(): void {
+    clearTimeout(this.#askedBy?.timer);
+    this.#askedBy = undefined;
   }
 
   #forgetWish(): void {

@@ -1,76 +1,87 @@
 import type { InputEvent, OutputEvent } from '../input/data-channel.ts';
-import { backoffDelayMs } from './backoff.ts';
+import { ClipboardSync } from './clipboard-sync.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Controls, type ControlStatus } from './controls.ts';
-import type { Size } from './geometry.ts';
-import type { Incoming } from './messages.ts';
-import { Peer } from './peer.ts';
+import { InputGate } from './input/input-gate.ts';
+import { transmitOverSocket } from './input/socket-input.ts';
+import type { Incoming, Screen } from './messages.ts';
 import { explain, type Reason } from './reasons.ts';
 import { Room } from './room.ts';
-import { sampleStats, type Stats } from './stats.ts';
-import { transmitOverSocket } from './input/socket-input.ts';
-
-/** `live` means that a frame of the present stream was seen; the three others say what is in the way. */
-export type ViewerState =
-  | { readonly name: 'connecting'; readonly step: 'joining' | 'opening-picture' }
-  | { readonly name: 'live' }
-  | { readonly name: 'reconnecting'; readonly reason: Reason; readonly retryAtMs: number | undefined }
-  | { readonly name: 'closed'; readonly reason: Reason };
+import type { Stats } from './stats.ts';
+import { Stream } from './stream.ts';
+import { type Signaling, viewerState, type ViewerState } from './viewer-state.ts';
 
 export interface DesktopListener {
   stateChanged(state: ViewerState): void;
   controlChanged(status: ControlStatus): void;
+  /** What there is to choose from, or what is sent, is another. */
+  offerChanged(): void;
   /** A new stream begins: the tracks of the one before are no longer shown. */
   streamStarted(): void;
   gotTrack(track: MediaStreamTrack): void;
-  screenChanged(screen: Size): void;
+  screenChanged(screen: Screen): void;
   received(event: OutputEvent): void;
+  /** Another text is on the desktop's clipboard, and this viewer has control and may see it. */
+  copied(text: string): void;
   noticed(text: string): void;
   failed(reason: Reason): void;
   measured(stats: Stats): void;
 }
 
-/** From the request to a connected peer; more means that no way was found. */
-const MEDIA_TIMEOUT_MS = 15_000;
-/** WebRTC mends short breaks by itself; a longer one gets an ICE restart, and then MEDIA_TIMEOUT_MS to work. */
-const BREAK_MAX_MS = 3000;
 /** Losses that say that the stream is gone too, which WebRTC would notice only some seconds later. */
 const MEDIA_ENDED = new Set(['STREAMER_LOST', 'NEKO_UNREACHABLE', 'NEKO_START_FAILED', 'SESSION_NOT_RUNNING']);
-const STATS_INTERVAL_MS = 2000;
+/** Subjects of our messages between viewers, which neko passes on and does not read. */
+const CONTROL_KEPT = 'nekogate/control-kept';
 
 /**
- * One viewer's side of one desktop: signaling, media, control and input, without any DOM. Media does not depend on the
- * signaling socket: while that is away the picture goes on, and a login that comes back as the same keeps it.
+ * One viewer's side of one desktop: signaling, media, control, clipboard and input, without any DOM. Media does not depend on
+ * the signaling socket: while that is away picture and input go on, and a login that comes back as the same keeps them.
  */
 export class DesktopClient {
+  readonly stream: Stream;
+  readonly controls: Controls;
+  readonly clipboard: ClipboardSync;
   readonly #listener: DesktopListener;
   readonly #connection: Connection;
   readonly #room = new Room();
-  readonly controls: Controls;
-  #state: ViewerState = { name: 'connecting', step: 'joining' };
-  #peer: Peer | undefined;
-  /** The login that the peer belongs to. */
-  #peerSessionId: string | undefined;
-  #isFrameSeen = false;
-  #mediaAttempt = 0;
-  #mediaTimer: ReturnType<typeof setTimeout> | undefined;
-  #statsTimer: ReturnType<typeof setInterval> | undefined;
-  #pingedAtMs = 0;
-  #rttMs: number | undefined;
+  readonly #gate = new InputGate((event) => this.controls.send(event));
+  #signaling: Signaling = { name: 'joining' };
+  #trouble: Reason | undefined;
+  #state: ViewerState = { name: 'closed', reason: explain('DISCONNECTED') };
+  #videos: readonly string[] = [];
+  #touchEvents = false;
 
   constructor(options: ConnectionOptions, listener: DesktopListener) {
     this.#listener = listener;
-    this.#connection = new Connection(options, {
+    const connection = new Connection(options, {
       opened: () => undefined,
       received: (message) => this.#receive(message),
       lost: (reason, retryAtMs) => this.#lose(reason, retryAtMs),
     });
+    this.#connection = connection;
+    this.stream = new Stream({
+      send: (event, payload) => connection.send(event, payload),
+      started: () => listener.streamStarted(),
+      gotTrack: (track) => listener.gotTrack(track),
+      received: (event) => listener.received(event),
+      measured: (stats) => listener.measured(stats),
+      changed: () => {
+        this.#updateState();
+        listener.offerChanged();
+      },
+    });
     this.controls = new Controls(this.#room, {
-      sendRequest: () => this.#connection.send('control/request'),
-      sendRelease: () => this.#connection.send('control/release'),
+      sendRequest: () => connection.send('control/request'),
+      sendRelease: () => connection.send('control/release'),
+      sendKept: (receiver) => connection.send('send/unicast', { receiver, subject: CONTROL_KEPT, body: null }),
       transmit: (event) => this.#transmit(event),
-      changed: () => listener.controlChanged(this.controls.status),
+      changed: () => this.#controlChanged(),
       noticed: (text) => listener.noticed(text),
+    });
+    this.clipboard = new ClipboardSync({
+      send: (event, payload) => connection.send(event, payload),
+      isAllowed: () => this.mayUseClipboard && this.controls.isMine,
+      changed: (text) => listener.copied(text),
     });
   }
 
@@ -78,35 +89,64 @@ export class DesktopClient {
     return this.#state;
   }
 
-  /** Whether frames can still come, also while signaling is away. */
-  get isPictureAlive(): boolean {
-    return this.#isFrameSeen && this.#peer?.state === 'connected';
+  /** The pictures that there are to choose from. */
+  get videos(): readonly string[] {
+    return this.#videos;
+  }
+
+  /** Whether the desktop takes touches as they are. */
+  get touchEvents(): boolean {
+    return this.#touchEvents;
+  }
+
+  get mayUseClipboard(): boolean {
+    return this.#room.rights.canAccessClipboard && this.controls.status.mayControl;
+  }
+
+  get mayResize(): boolean {
+    return this.#room.rights.canResize;
+  }
+
+  get mayShareMedia(): boolean {
+    return this.#room.rights.canShareMedia;
   }
 
   open(): void {
     if (typeof RTCPeerConnection === 'undefined') {
-      this.#setState({ name: 'closed', reason: explain('UNSUPPORTED') });
+      this.#end(explain('UNSUPPORTED'));
       return;
     }
-    this.#setState({ name: 'connecting', step: 'joining' });
+    this.#signaling = { name: 'joining' };
+    this.#updateState();
     this.#connection.open();
-    this.#statsTimer ??= setInterval(() => void this.#measure(), STATS_INTERVAL_MS);
   }
 
   /** Tries again now, where the client waits for its next try. */
   retry(): void {
-    if (this.#state.name !== 'reconnecting') return;
-    if (this.#room.sessionId === undefined) this.#connection.open();
-    else this.#startPeer();
+    if (this.#signaling.name === 'lost') this.#connection.open();
+    else if (this.stream.picture.name === 'broken') this.stream.restart();
   }
 
-  /** A frame was shown; false when it is none of the stream's, as the black one that Chromium shows when a stream ends. */
-  frameSeen(): boolean {
-    if (this.#peer?.state !== 'connected') return false;
-    this.#isFrameSeen = true;
-    this.#mediaAttempt = 0;
-    if (this.#room.sessionId !== undefined) this.#setState({ name: 'live' });
-    return true;
+  /** Input in its order; what may not go now is dropped, as `controls` has it. */
+  send(event: InputEvent): void {
+    this.#gate.send(event);
+  }
+
+  /** Input that comes from now on waits until the desktop's clipboard has the text. False where it could not be given one. */
+  paste(text: string): boolean {
+    const done = this.clipboard.offer(text);
+    if (done !== undefined) void this.#gate.hold(done);
+    return done !== undefined;
+  }
+
+  /** Tells the desktop's keyboard how the lock keys here stand. */
+  setLocks(locks: { readonly capslock?: boolean; readonly numlock?: boolean }): void {
+    if (this.controls.isMine) this.#connection.send('keyboard/modifiers', locks);
+  }
+
+  /** Asks for a desktop of another size; the streamer answers with the one that it took. */
+  resize(screen: Screen): void {
+    if (this.mayResize) this.#connection.send('screen/set', { ...screen });
   }
 
   /** Leaves for good: the login ends at once. */
@@ -119,29 +159,35 @@ export class DesktopClient {
     this.#room.apply(message);
     switch (message.event) {
       case 'system/init':
+        this.#videos = message.payload.videos;
+        this.#touchEvents = message.payload.touchEvents;
+        this.#signaling = { name: 'up' };
         this.#listener.screenChanged(message.payload.screen);
         this.controls.update();
-        this.#resumeOrStart();
+        this.stream.resume(message.payload.sessionId, this.#room.isWatching);
+        this.#updateState();
+        this.#listener.offerChanged();
         break;
       case 'screen/updated':
         this.#listener.screenChanged(message.payload);
         break;
       case 'signal/provide':
-        this.#peer?.accept(message.payload.sdp, message.payload.iceServers);
-        break;
       case 'signal/offer':
       case 'signal/restart':
-        this.#peer?.renegotiate(message.payload.sdp);
-        break;
+      case 'signal/answer':
       case 'signal/candidate':
-        this.#peer?.addCandidate(message.payload);
-        break;
+      case 'signal/video':
       case 'signal/close':
-        // neko also gives up a peer that did not connect within 10 s.
-        this.#retryMedia(explain(this.#isFrameSeen ? 'STREAMER_LOST' : 'MEDIA_UNREACHABLE'));
+        this.stream.receive(message);
+        break;
+      case 'clipboard/updated':
+        if (this.mayUseClipboard) this.clipboard.receive(message.payload.text);
         break;
       case 'control/request':
         this.controls.asked(message.payload.id);
+        break;
+      case 'send/unicast':
+        if (message.payload.subject === CONTROL_KEPT) this.controls.refused(message.payload.sender);
         break;
       case 'gateway/error':
         this.#listener.failed(explain(message.payload.code, message.payload.message, message.payload.retryable));
@@ -153,6 +199,7 @@ export class DesktopClient {
       case 'system/settings':
         this.controls.update();
         break;
+      case 'gateway/login':
       case 'system/disconnect':
       case 'system/heartbeat':
         break;
@@ -161,108 +208,47 @@ export class DesktopClient {
     }
   }
 
-  #resumeOrStart(): void {
-    const isSame = this.#peerSessionId === this.#room.sessionId && this.#room.isWatching;
-    if (isSame && this.isPictureAlive) this.#setState({ name: 'live' });
-    else this.#startPeer();
-  }
-
-  #startPeer(): void {
-    this.#dropPeer();
-    this.#listener.streamStarted();
-    if (this.#state.name !== 'reconnecting') this.#setState({ name: 'connecting', step: 'opening-picture' });
-    this.#peerSessionId = this.#room.sessionId;
-    this.#peer = new Peer({
-      answered: (sdp) => this.#connection.send('signal/answer', { sdp }),
-      foundCandidate: (candidate) => this.#connection.send('signal/candidate', candidate),
-      gotTrack: (track) => this.#listener.gotTrack(track),
-      channelOpened: () => this.#ping(),
-      received: (event) => this.#take(event),
-      stateChanged: (state) => this.#watchMedia(state),
-      failed: () => this.#retryMedia(explain('MEDIA_UNREACHABLE')),
-    });
-    this.#mediaTimer = setTimeout(() => this.#retryMedia(explain('MEDIA_UNREACHABLE')), MEDIA_TIMEOUT_MS);
-    this.#connection.send('signal/request', { video: {}, audio: {} });
-  }
-
-  #watchMedia(state: RTCPeerConnectionState): void {
-    // Without signaling the state stays, but whether a picture is left under it has changed.
-    if (this.#room.sessionId === undefined) this.#setState(this.#state);
-    if (state === 'connected') clearTimeout(this.#mediaTimer);
-    if (state === 'failed') this.#retryMedia(explain('MEDIA_UNREACHABLE'));
-    if (state !== 'disconnected') return;
-    clearTimeout(this.#mediaTimer);
-    this.#mediaTimer = setTimeout(() => {
-      this.#connection.send('signal/restart');
-      this.#mediaTimer = setTimeout(() => this.#retryMedia(explain('MEDIA_UNREACHABLE')), MEDIA_TIMEOUT_MS);
-    }, BREAK_MAX_MS);
-  }
-
-  /** Media is gone, signaling stands: asks for a new stream after a while. Without signaling, coming back does that. */
-  #retryMedia(reason: Reason): void {
-    this.#dropPeer();
-    if (this.#room.sessionId === undefined) return;
-    const delayMs = backoffDelayMs(this.#mediaAttempt);
-    this.#mediaAttempt += 1;
-    this.#mediaTimer = setTimeout(() => this.#startPeer(), delayMs);
-    this.#setState({ name: 'reconnecting', reason: { ...reason, retryable: true }, retryAtMs: Date.now() + delayMs });
-  }
-
   #lose(reason: Reason, retryAtMs: number | undefined): void {
     if (retryAtMs === undefined) {
       this.#end(reason);
       return;
     }
-    if (MEDIA_ENDED.has(reason.code)) this.#dropPeer();
-    // The state first: the listener lets go of what is held down, which still gets through over the data channel.
-    this.#setState({ name: 'reconnecting', reason, retryAtMs });
-    this.#room.forgetControl();
+    this.#signaling = { name: 'lost', reason, retryAtMs };
+    this.stream.suspend(MEDIA_ENDED.has(reason.code));
+    this.#updateState();
     this.controls.suspend();
   }
 
   #end(reason: Reason): void {
-    clearInterval(this.#statsTimer);
-    this.#statsTimer = undefined;
-    if (this.#state.name !== 'closed') this.#setState({ name: 'closed', reason });
-    this.#dropPeer();
+    if (this.#signaling.name === 'ended') return;
+    this.#signaling = { name: 'ended', reason };
+    this.#updateState();
+    this.stream.close();
     this.#room.forgetControl();
     this.controls.suspend();
   }
 
-  #dropPeer(): void {
-    clearTimeout(this.#mediaTimer);
-    this.#peer?.close();
-    this.#peer = undefined;
-    this.#isFrameSeen = false;
-    this.#rttMs = undefined;
-  }
-
+  /** Over the data channel; over the socket while there is none. Neither, and it is lost: the streamer lets go of keys by itself. */
   #transmit(event: InputEvent): void {
-    if (this.#peer?.send(event) !== true) transmitOverSocket(event, this.#connection);
+    if (!this.stream.send(event)) transmitOverSocket(event, this.#connection);
   }
 
-  #take(event: OutputEvent): void {
-    if (event.type === 'pong' && event.clientMs === Math.trunc(this.#pingedAtMs)) {
-      this.#rttMs = performance.now() - this.#pingedAtMs;
-    }
-    this.#listener.received(event);
+  #controlChanged(): void {
+    if (!this.controls.isMine) this.clipboard.forget();
+    this.#listener.controlChanged(this.controls.status);
   }
 
-  #ping(): void {
-    this.#pingedAtMs = performance.now();
-    this.#peer?.send({ type: 'ping', clientMs: Math.trunc(this.#pingedAtMs) });
-  }
-
-  async #measure(): Promise<void> {
-    const peer = this.#peer;
-    if (peer === undefined || peer.state !== 'connected') return;
-    this.#ping();
-    const report = await peer.readStats();
-    if (report !== undefined && peer === this.#peer) this.#listener.measured(sampleStats(report, this.#rttMs));
-  }
-
-  #setState(state: ViewerState): void {
+  #updateState(): void {
+    const state = viewerState(this.#signaling, this.stream.picture, this.#trouble);
+    if (state.name === 'live') this.#trouble = undefined;
+    if (state.name === 'reconnecting') this.#trouble = state.reason;
+    const isAnother = JSON.stringify(state) !== JSON.stringify(this.#state);
     this.#state = state;
-    this.#listener.stateChanged(state);
+    // The state first: the listener lets go of what is held down, which may still get through.
+    if (isAnother) this.#listener.stateChanged(state);
+    const isBlind = this.#signaling.name === 'lost' && state.name !== 'live';
+    if (!isBlind || this.#room.sessionId === undefined) return;
+    this.#room.forgetControl();
+    this.controls.suspend();
   }
 }

@@ -5,11 +5,13 @@ if (customElements.get('neko-viewer') === undefined) customElements.define('neko
 
 export { NekoViewer };
 export type { ControlStatus } from './controls.ts';
-export type { ViewerState } from './desktop-client.ts';
 export type { ViewerEvents } from './events.ts';
+export type { Screen } from './messages.ts';
 export type { Reason } from './reasons.ts';
 export type { Control } from './room.ts';
-export type { Stats } from './stats.ts';
+export type { Route, Stats } from './stats.ts';
+export type { Quality } from './stream.ts';
+export type { Restoring, ViewerState } from './viewer-state.ts';
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -16,12 +16,15 @@ export class Media {
   #stream: MediaStream | undefined;
   #generation = 0;
   #isBlocked = false;
+  #isPictureInPicture = false;
 
   constructor(listener: MediaListener) {
     this.#listener = listener;
     this.video.muted = true;
     this.video.disablePictureInPicture = true;
     this.video.addEventListener('volumechange', () => listener.changed());
+    this.video.addEventListener('enterpictureinpicture', () => this.#setPictureInPicture(true));
+    this.video.addEventListener('leavepictureinpicture', () => this.#setPictureInPicture(false));
   }
 
   get hasSound(): boolean {
@@ -35,6 +38,37 @@ export class Media {
   /** Whether the browser plays nothing, not even muted, before a press. */
   get isBlocked(): boolean {
     return this.#isBlocked;
+  }
+
+  get canLeaveThePage(): boolean {
+    return document.pictureInPictureEnabled && this.#stream !== undefined;
+  }
+
+  /** Whether the picture is in a window of its own over all others. */
+  get isPictureInPicture(): boolean {
+    return this.#isPictureInPicture;
+  }
+
+  /** Rejects where the browser refuses, as without a press just before. */
+  async togglePictureInPicture(): Promise<void> {
+    if (this.#isPictureInPicture) {
+      await document.exitPictureInPicture();
+      return;
+    }
+    // Off but for this: browsers lay a button of their own over each video that may leave.
+    this.video.disablePictureInPicture = false;
+    try {
+      await this.video.requestPictureInPicture();
+    } catch (error) {
+      this.video.disablePictureInPicture = true;
+      throw error;
+    }
+  }
+
+  #setPictureInPicture(isAway: boolean): void {
+    this.#isPictureInPicture = isAway;
+    if (!isAway) this.video.disablePictureInPicture = true;
+    this.#listener.changed();
   }
 
   /** A new stream takes the place of the one before, whose last frame stays until then. */

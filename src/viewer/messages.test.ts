@@ -15,6 +15,8 @@ test('the first message tells who is here, who has control and how large the des
       screen_size: { width: 1280, height: 720, rate: 25 },
       sessions: { 'ada-1': { id: 'ada-1', profile: PROFILE, state: { is_connected: true, is_watching: true } } },
       settings: { private_mode: false, locked_controls: false, implicit_hosting: false },
+      touch_events: true,
+      webrtc: { videos: ['main', 'small'] },
     }),
   );
 
@@ -23,9 +25,18 @@ test('the first message tells who is here, who has control and how large the des
     payload: {
       sessionId: 'ada-1',
       hostId: 'ada-1',
-      screen: { width: 1280, height: 720 },
-      members: [{ id: 'ada-1', name: 'Ada', canHost: true, canWatch: true, isWatching: true }],
+      screen: { width: 1280, height: 720, rate: 25 },
+      members: [
+        {
+          id: 'ada-1',
+          name: 'Ada',
+          rights: { canHost: true, canWatch: true, canAccessClipboard: false, canShareMedia: false, canResize: false },
+          isWatching: true,
+        },
+      ],
       settings: { lockedControls: false, implicitHosting: false },
+      touchEvents: true,
+      videos: ['main', 'small'],
     },
   });
 });
@@ -35,7 +46,10 @@ test('a stream without ICE servers is offered with an empty list', () => {
     frame('signal/provide', { sdp: 'v=0', iceservers: null, video: { disabled: false }, audio: { disabled: true } }),
   );
 
-  expect(message).toEqual({ event: 'signal/provide', payload: { sdp: 'v=0', iceServers: [], audio: false } });
+  expect(message).toEqual({
+    event: 'signal/provide',
+    payload: { sdp: 'v=0', iceServers: [], video: { id: '', isAuto: false } },
+  });
 });
 
 test("an ICE server's credentials are kept, and left out where there are none", () => {
@@ -44,7 +58,7 @@ test("an ICE server's credentials are kept, and left out where there are none", 
     frame('signal/provide', { sdp: '', iceservers: servers, video: {}, audio: { disabled: false } }),
   );
 
-  expect(message).toMatchObject({ payload: { iceServers: servers, audio: true } });
+  expect(message).toMatchObject({ payload: { iceServers: servers } });
 });
 
 test("the gateway's explanation is read and cut to a length that can be shown", () => {

@@ -5,9 +5,17 @@ import type { FromServerEvent } from '../signaling/messages.ts';
 export interface Member {
   readonly id: string;
   readonly name: string;
-  readonly canHost: boolean;
-  readonly canWatch: boolean;
+  /** What its profile allows, as its role or the streamer decides. */
+  readonly rights: Rights;
   readonly isWatching: boolean;
+}
+
+export interface Rights {
+  readonly canWatch: boolean;
+  readonly canHost: boolean;
+  readonly canAccessClipboard: boolean;
+  readonly canShareMedia: boolean;
+  readonly canResize: boolean;
 }
 
 export interface Settings {
@@ -15,32 +23,54 @@ export interface Settings {
   readonly implicitHosting: boolean;
 }
 
+/** The desktop's size in pixels; `rate` in frames a second. */
+export interface Screen {
+  readonly width: number;
+  readonly height: number;
+  readonly rate: number;
+}
+
+/** Which of its pictures the streamer sends this viewer; `isAuto` where it chooses by what the link carries. */
+export interface VideoChoice {
+  readonly id: string;
+  readonly isAuto: boolean;
+}
+
 type Shapes = {
   'system/init': {
     sessionId: string;
     hostId: string | undefined;
-    screen: { width: number; height: number };
+    screen: Screen;
     members: Member[];
     settings: Settings;
+    /** Whether the desktop takes touches as they are. */
+    touchEvents: boolean;
+    /** The pictures that there are to choose from, the best first. */
+    videos: string[];
   };
   'system/settings': Settings;
   'system/disconnect': { message: string };
   'system/heartbeat': object;
-  'signal/provide': { sdp: string; iceServers: RTCIceServer[]; audio: boolean };
+  'signal/provide': { sdp: string; iceServers: RTCIceServer[]; video: VideoChoice };
   'signal/offer': { sdp: string };
   'signal/restart': { sdp: string };
+  'signal/answer': { sdp: string };
+  'signal/video': VideoChoice;
   'signal/candidate': RTCIceCandidateInit;
   'signal/close': object;
   'session/created': Member;
   'session/deleted': { id: string };
-  'session/profile': { id: string; name: string; canHost: boolean; canWatch: boolean };
+  'session/profile': { id: string; name: string; rights: Rights };
   'control/host': { hostId: string | undefined };
   'control/request': { id: string };
-  'screen/updated': { width: number; height: number };
+  'screen/updated': Screen;
+  'clipboard/updated': { text: string };
+  'send/unicast': { sender: string; subject: string };
+  'gateway/login': { loginId: string };
   'gateway/error': { code: string; message: string; retryable: boolean };
 };
 
-type Named = FromServerEvent | 'gateway/error';
+type Named = FromServerEvent | 'gateway/error' | 'gateway/login';
 /** `Extract` lets the build fail at the handlers when neko's schema loses an event that the viewer reads. */
 type IncomingEvent = Extract<keyof Shapes, Named>;
 
@@ -53,9 +83,11 @@ const READERS: { [E in IncomingEvent]: (payload: Fields) => Shapes[E] } = {
   'system/init': (payload) => ({
     sessionId: payload.string('session_id'),
     hostId: readHost(payload.object('control_host')),
-    screen: readSize(payload.object('screen_size')),
+    screen: readScreen(payload.object('screen_size')),
     members: payload.object('sessions').objects().map(readMember),
     settings: readSettings(payload.object('settings')),
+    touchEvents: payload.findBoolean('touch_events') ?? false,
+    videos: (payload.findObject('webrtc')?.list('videos') ?? []).filter((id) => typeof id === 'string'),
   }),
   'system/settings': readSettings,
   'system/disconnect': (payload) => ({ message: payload.string('message').slice(0, MESSAGE_MAX_LENGTH) }),
@@ -63,10 +95,12 @@ const READERS: { [E in IncomingEvent]: (payload: Fields) => Shapes[E] } = {
   'signal/provide': (payload) => ({
     sdp: payload.string('sdp'),
     iceServers: payload.list('iceservers').map(readIceServer),
-    audio: !payload.object('audio').boolean('disabled'),
+    video: readVideo(payload.findObject('video') ?? new Fields({})),
   }),
-  'signal/offer': (payload) => ({ sdp: payload.string('sdp') }),
-  'signal/restart': (payload) => ({ sdp: payload.string('sdp') }),
+  'signal/offer': readDescription,
+  'signal/restart': readDescription,
+  'signal/answer': readDescription,
+  'signal/video': readVideo,
   'signal/candidate': (payload) => ({
     candidate: payload.string('candidate'),
     sdpMid: payload.findString('sdpMid') ?? null,
@@ -79,7 +113,10 @@ const READERS: { [E in IncomingEvent]: (payload: Fields) => Shapes[E] } = {
   'session/profile': (payload) => ({ id: payload.string('id'), ...readProfile(payload) }),
   'control/host': (payload) => ({ hostId: readHost(payload) }),
   'control/request': (payload) => ({ id: payload.string('id') }),
-  'screen/updated': readSize,
+  'screen/updated': readScreen,
+  'clipboard/updated': (payload) => ({ text: payload.string('text') }),
+  'send/unicast': (payload) => ({ sender: payload.string('sender'), subject: payload.string('subject') }),
+  'gateway/login': (payload) => ({ loginId: payload.string('loginId') }),
   'gateway/error': (payload) => ({
     code: payload.string('code').slice(0, CODE_MAX_LENGTH),
     message: payload.string('message').slice(0, MESSAGE_MAX_LENGTH),
@@ -126,8 +163,16 @@ function readHost(payload: Fields): string | undefined {
   return payload.boolean('has_host') ? payload.string('host_id') : undefined;
 }
 
-function readSize(payload: Fields): { width: number; height: number } {
-  return { width: payload.number('width'), height: payload.number('height') };
+function readScreen(payload: Fields): Screen {
+  return { width: payload.number('width'), height: payload.number('height'), rate: payload.findNumber('rate') ?? 0 };
+}
+
+function readDescription(payload: Fields): { sdp: string } {
+  return { sdp: payload.string('sdp') };
+}
+
+function readVideo(payload: Fields): VideoChoice {
+  return { id: payload.findString('id') ?? '', isAuto: payload.findBoolean('auto') ?? false };
 }
 
 function readMember(payload: Fields): Member {
@@ -138,11 +183,17 @@ function readMember(payload: Fields): Member {
   };
 }
 
-function readProfile(payload: Fields): { name: string; canHost: boolean; canWatch: boolean } {
+function readProfile(payload: Fields): { name: string; rights: Rights } {
   return {
     name: payload.string('name'),
-    canHost: payload.boolean('can_host'),
-    canWatch: payload.boolean('can_watch'),
+    rights: {
+      canWatch: payload.boolean('can_watch'),
+      canHost: payload.boolean('can_host'),
+      canAccessClipboard: payload.findBoolean('can_access_clipboard') ?? false,
+      canShareMedia: payload.findBoolean('can_share_media') ?? false,
+      // neko lets administrators alone change the screen.
+      canResize: payload.findBoolean('is_admin') ?? false,
+    },
   };
 }
 

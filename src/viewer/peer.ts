@@ -3,9 +3,13 @@ import { decodeOutput, encodeInput, type InputEvent, type OutputEvent } from '..
 export interface PeerListener {
   /** A local answer or candidate for the streamer. */
   answered(sdp: string): void;
+  /** An offer of this viewer's, which shares or stops sharing something. */
+  offered(sdp: string): void;
   foundCandidate(candidate: RTCIceCandidateInit): void;
   gotTrack(track: MediaStreamTrack): void;
   channelOpened(): void;
+  /** The streamer closed the data channel, as it does when it ends the connection. */
+  channelClosed(): void;
   received(event: OutputEvent): void;
   stateChanged(state: RTCPeerConnectionState): void;
   /** The streamer's offer could not be answered. */
@@ -58,6 +62,26 @@ export class Peer {
     if (this.#connection !== undefined) this.#answer(this.#connection, sdp);
   }
 
+  /** Sends a track of this viewer's to the desktop, or stops to; takes effect with the streamer's answer. */
+  share(track: MediaStreamTrack | undefined): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) return Promise.resolve();
+    return this.#enqueue(async () => {
+      for (const sender of connection.getSenders()) if (sender.track !== null) connection.removeTrack(sender);
+      if (track !== undefined) connection.addTrack(track);
+      await connection.setLocalDescription();
+      const sdp = connection.localDescription?.sdp;
+      if (!this.#isClosed && sdp !== undefined) this.#listener.offered(sdp);
+    });
+  }
+
+  /** Takes the streamer's answer to an offer of ours. */
+  acceptAnswer(sdp: string): void {
+    const connection = this.#connection;
+    if (connection?.signalingState !== 'have-local-offer') return;
+    this.#enqueue(() => connection.setRemoteDescription({ type: 'answer', sdp })).catch(() => this.#fail());
+  }
+
   addCandidate(candidate: RTCIceCandidateInit): void {
     if (this.#connection === undefined) {
       if (this.#candidates.length < CANDIDATES_MAX) this.#candidates.push(candidate);
@@ -88,23 +112,29 @@ export class Peer {
   }
 
   #answer(connection: RTCPeerConnection, sdp: string): void {
-    this.#work = this.#work
-      .then(async () => {
-        await connection.setRemoteDescription({ type: 'offer', sdp });
-        for (const candidate of this.#candidates.splice(0)) this.#addCandidate(connection, candidate);
-        const answer = await connection.createAnswer();
-        const stereo = withStereo(answer.sdp ?? '');
-        await connection.setLocalDescription({ type: 'answer', sdp: stereo });
-        if (!this.#isClosed) this.#listener.answered(stereo);
-      })
-      .catch(() => (this.#isClosed ? undefined : this.#listener.failed()));
+    this.#enqueue(async () => {
+      await connection.setRemoteDescription({ type: 'offer', sdp });
+      for (const candidate of this.#candidates.splice(0)) this.#addCandidate(connection, candidate);
+      const answer = await connection.createAnswer();
+      const stereo = withStereo(answer.sdp ?? '');
+      await connection.setLocalDescription({ type: 'answer', sdp: stereo });
+      if (!this.#isClosed) this.#listener.answered(stereo);
+    }).catch(() => this.#fail());
   }
 
   #addCandidate(connection: RTCPeerConnection, candidate: RTCIceCandidateInit): void {
-    this.#work = this.#work
-      .then(() => connection.addIceCandidate(candidate))
-      // One of several ways to the host, perhaps of a kind that this browser doesn't know: the others remain.
-      .catch(() => undefined);
+    // One of several ways to the host, perhaps of a kind that this browser doesn't know: the others remain.
+    this.#enqueue(() => connection.addIceCandidate(candidate)).catch(() => undefined);
+  }
+
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work);
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+
+  #fail(): void {
+    if (!this.#isClosed) this.#listener.failed();
   }
 
   #adopt(channel: RTCDataChannel): void {
@@ -113,6 +143,9 @@ export class Peer {
     channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       const event = data instanceof ArrayBuffer ? readOutput(new Uint8Array(data)) : undefined;
       if (event !== undefined && !this.#isClosed) this.#listener.received(event);
+    });
+    channel.addEventListener('close', () => {
+      if (!this.#isClosed) this.#listener.channelClosed();
     });
     if (channel.readyState === 'open') this.#listener.channelOpened();
     else channel.addEventListener('open', () => this.#listener.channelOpened(), { once: true });

@@ -2,7 +2,7 @@
 import { isFailureCode, listFailures } from '../errors.ts';
 
 export interface Reason {
-  /** A code of src/errors.ts, or one of the viewer's own: DISCONNECTED, LINK_LOST, SOCKET_REFUSED, MEDIA_UNREACHABLE, ENDED, UNSUPPORTED. */
+  /** A code of src/errors.ts, or one of the viewer's own: DISCONNECTED, LINK_LOST, SOCKET_REFUSED, MEDIA_UNREACHABLE, STREAM_STALLED, ENDED, UNSUPPORTED. */
   readonly code: string;
   /** One short sentence. */
   readonly title: string;
@@ -48,6 +48,8 @@ const TEXTS: Readonly<Record<string, readonly [title: string, message: string]>>
     'The picture does not get through',
     'WebRTC finds no way to the host. A firewall may be blocking UDP.',
   ],
+  STREAM_STALLED: ['The picture stands still', 'The desktop sends no frames. It is asked for a new stream.'],
+  LOGIN_RESUMED: ['This viewer was opened elsewhere', 'The same connection goes on in another place.'],
   UNSUPPORTED: ['This browser cannot show the session', 'It has no WebRTC, or it is turned off.'],
 };
 

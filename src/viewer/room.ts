@@ -1,12 +1,22 @@
 // Who is in the session and who drives it, as the streamer tells it. State only: the desktop client does the talking.
-import type { Incoming, Member, Settings } from './messages.ts';
+import type { Incoming, Member, Rights, Settings } from './messages.ts';
 
 /** Who has control of the desktop, seen from this viewer. */
 export type Control =
   | { readonly holder: 'unknown' }
   | { readonly holder: 'nobody' }
   | { readonly holder: 'me' }
-  | { readonly holder: 'other'; readonly name: string };
+  | { readonly holder: 'other'; readonly id: string; readonly name: string };
+
+/** Names at neko differ by the start of the login's id, which the agent adds. */
+const LOGIN_MARK = /-[0-9a-f]{8}$/;
+const NO_RIGHTS: Rights = {
+  canWatch: false,
+  canHost: false,
+  canAccessClipboard: false,
+  canShareMedia: false,
+  canResize: false,
+};
 
 export class Room {
   #me: string | undefined;
@@ -17,16 +27,14 @@ export class Room {
   get control(): Control {
     if (this.#me === undefined) return { holder: 'unknown' };
     if (this.#hostId === undefined) return { holder: 'nobody' };
-    return this.#hostId === this.#me ? { holder: 'me' } : { holder: 'other', name: this.nameOf(this.#hostId) };
+    return this.#hostId === this.#me
+      ? { holder: 'me' }
+      : { holder: 'other', id: this.#hostId, name: this.nameOf(this.#hostId) };
   }
 
-  /** Whether this login may drive at all: the role decides, and the streamer tells it in the profile. */
-  get mayControl(): boolean {
-    return this.#member?.canHost ?? false;
-  }
-
-  get mayWatch(): boolean {
-    return this.#member?.canWatch ?? false;
+  /** What this login may do: the role decides, and the streamer tells it in the profile. */
+  get rights(): Rights {
+    return this.#member?.rights ?? NO_RIGHTS;
   }
 
   /** Whether the streamer counts this login as watching, which outlives a lost WebSocket. */
@@ -36,7 +44,7 @@ export class Room {
 
   /** Whether a request takes control at once. */
   get isFree(): boolean {
-    if (!this.mayControl || this.#settings.lockedControls) return false;
+    if (!this.rights.canHost || this.#settings.lockedControls) return false;
     return this.#hostId === undefined || this.#settings.implicitHosting;
   }
 
@@ -44,8 +52,12 @@ export class Room {
     return this.#me;
   }
 
+  has(id: string): boolean {
+    return this.#members.has(id);
+  }
+
   nameOf(id: string): string {
-    return this.#members.get(id)?.name ?? 'Somebody else';
+    return this.#members.get(id)?.name.replace(LOGIN_MARK, '') ?? 'Somebody else';
   }
 
   /** Takes in a message; the messages that are not about the room change nothing. */
@@ -77,14 +89,19 @@ export class Room {
       case 'control/host':
         this.#hostId = message.payload.hostId;
         break;
+      case 'clipboard/updated':
       case 'control/request':
       case 'gateway/error':
+      case 'gateway/login':
       case 'screen/updated':
+      case 'send/unicast':
+      case 'signal/answer':
       case 'signal/candidate':
       case 'signal/close':
       case 'signal/offer':
       case 'signal/provide':
       case 'signal/restart':
+      case 'signal/video':
       case 'system/disconnect':
       case 'system/heartbeat':
         break;
@@ -93,7 +110,12 @@ export class Room {
     }
   }
 
-  /** Nothing is known while the signaling is away; names are kept. */
+  /** Control was let go of here. */
+  release(): void {
+    this.#hostId = undefined;
+  }
+
+  /** Nothing is known any more; names are kept. */
   forgetControl(): void {
     this.#me = undefined;
     this.#hostId = undefined;

@@ -1,7 +1,6 @@
 import { Cursor } from './cursor.ts';
 import { element } from './dom.ts';
 import { placeScreen, type Point, type Scaling, screenPoint, type Size } from './geometry.ts';
-import { icon } from './overlay/icons.ts';
 
 /** The element's inner layout: a room with the picture, what stands over it, and the bar below. */
 export class Shell {
@@ -17,24 +16,39 @@ export class Shell {
   });
   /** Takes the pointer, over the picture and the bars beside it. */
   readonly surface: HTMLElement;
-  readonly unlock = element('button', { type: 'button', class: 'button unlock' });
   readonly cursor: Cursor;
   readonly #stage: HTMLElement;
   readonly #viewport: HTMLElement;
-  readonly #observer = new ResizeObserver(() => this.#layOut());
+  readonly #observer = new ResizeObserver(() => {
+    this.#layOut();
+    this.#resized();
+  });
+  readonly #resized: () => void;
   #screen: Size = { width: 0, height: 0 };
   #scaling: Scaling = 'fit';
 
-  constructor(video: HTMLVideoElement, over: readonly HTMLElement[], bar: HTMLElement) {
+  /** `resized` is called when the room for the picture is another. */
+  constructor(video: HTMLVideoElement, over: readonly HTMLElement[], bar: HTMLElement, resized: () => void) {
+    this.#resized = resized;
     this.surface = element('div', { class: 'surface' });
     this.cursor = new Cursor(this.surface);
     this.#stage = element('div', { class: 'stage' }, video, this.cursor.element);
     this.surface.append(this.#stage);
     this.#viewport = element('div', { class: 'viewport' }, this.surface, this.keys);
-    this.unlock.append(icon('soundOff'), element('span', { class: 'label' }));
-    this.unlock.hidden = true;
-    const room = element('div', { class: 'room' }, this.#viewport, this.unlock, ...over);
+    const room = element('div', { class: 'room' }, this.#viewport, ...over);
     this.element = element('div', { class: 'viewer', part: 'viewer' }, room, bar);
+  }
+
+  /** The room for the picture, in CSS pixels. */
+  get room(): Size {
+    return { width: this.#viewport.clientWidth, height: this.#viewport.clientHeight };
+  }
+
+  /** Puts the text area, and with it an input method's own window, where the person works. */
+  placeKeys(clientX: number, clientY: number): void {
+    const box = this.#viewport.getBoundingClientRect();
+    this.keys.style.left = `${Math.max(0, Math.min(box.width - 200, clientX - box.left))}px`;
+    this.keys.style.top = `${Math.max(0, Math.min(box.height - 40, clientY - box.top))}px`;
   }
 
   start(): void {
@@ -63,8 +77,7 @@ export class Shell {
   }
 
   #layOut(): void {
-    const room = { width: this.#viewport.clientWidth, height: this.#viewport.clientHeight };
-    const box = placeScreen(room, this.#screen, this.#scaling);
+    const box = placeScreen(this.room, this.#screen, this.#scaling);
     const { style } = this.#stage;
     style.width = `${box.width}px`;
     style.height = `${box.height}px`;

@@ -10,7 +10,7 @@ const JOINS = 1000;
 const AT_ONCE = 8;
 
 test('a thousand joins and leaves, kind and rude ones, leave no login behind', async () => {
-  await using house = await openHouse();
+  await using house = await openHouse({ loginGraceMs: 500 });
   const sessionId = await startDesktop(house, ['xterm']);
   const { token } = await grant(house, sessionId, 'viewer');
   const neko = await findNeko(house, sessionId);

@@ -1,10 +1,16 @@
 import { chromium, type Browser, type Page } from 'playwright-core';
 import type { NekoViewer, ViewerState } from '../../src/viewer/index.ts';
 
+export interface BrowserOptions {
+  executablePath?: string;
+  /** Beside those that every browser here gets. */
+  args?: readonly string[];
+}
+
 /** A real Chromium. Loopback only: it looks nothing up and reports nothing. */
-export async function openBrowser(): Promise<Browser & AsyncDisposable> {
+export async function openBrowser(options: BrowserOptions = {}): Promise<Browser & AsyncDisposable> {
   const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath: options.executablePath ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -13,6 +19,7 @@ export async function openBrowser(): Promise<Browser & AsyncDisposable> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...(options.args ?? []),
     ],
   });
   return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });

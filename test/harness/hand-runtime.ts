@@ -7,7 +7,7 @@ export class HandRuntime implements Runtime {
   readonly stopped: string[] = [];
   readonly #starting = new Map<string, PromiseWithResolvers<RunningSession>>();
 
-  async recover(): Promise<string[]> {
+  async recover(): Promise<RunningSession[]> {
     return [];
   }
 
@@ -27,6 +27,7 @@ export class HandRuntime implements Runtime {
 
 export class HandSession implements RunningSession {
   readonly streamer = 'embedded';
+  readonly folder = '/nowhere';
   readonly sessionId: string;
   readonly neko: { baseUrl: string; adminPassword: string };
   readonly #onStop: () => void;

@@ -9,9 +9,10 @@ import { startAgent } from '../../src/cli/agent.ts';
 import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
 import { readEnvironment, type Environment } from '../../src/config.ts';
 import { listSessionFolders } from '../../src/desktop/folder.ts';
-import { readOrder } from '../../src/desktop/state.ts';
+import { findState, readOrder } from '../../src/desktop/state.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { NekoClient } from '../../src/neko/client.ts';
+import { LOGIN_GRACE_MS } from '../../src/protocol/login.ts';
 import type { Role } from '../../src/protocol/session.ts';
 import { viewerDir } from '../../src/viewer-dir.ts';
 
@@ -35,7 +36,18 @@ const Session = z.object({
 const Access = z.object({ id: z.string(), token: z.string(), viewUrl: z.string() });
 
 /** Gateway and agent as a user has them, with folders and ports of their own; gone without a trace when disposed of. */
-export async function openHouse(): Promise<House> {
+export async function openHouse({
+  host = '127.0.0.1',
+  nat1to1 = ['127.0.0.1'],
+  loginGraceMs = LOGIN_GRACE_MS,
+}: {
+  /** Where the gateway listens. */
+  host?: string;
+  /** What streamers offer to viewers. */
+  nat1to1?: string[];
+  /** How long logins wait for clients that were lost. */
+  loginGraceMs?: number;
+} = {}): Promise<House> {
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
   opening.defer(() => rm(dir, { recursive: true, force: true }));
@@ -50,7 +62,7 @@ export async function openHouse(): Promise<House> {
     pino.destination({ dest: 2, sync: true }),
   );
   const gatewayOptions = {
-    host: '127.0.0.1',
+    host,
     dataDir: environment.dataDir,
     corsOrigins: [],
     viewerDir: viewerDir(),
@@ -67,7 +79,8 @@ export async function openHouse(): Promise<House> {
       agentKey: key,
       gatewayUrl: url,
       maxSessions: 8,
-      nat1to1: ['127.0.0.1'],
+      nat1to1,
+      loginGraceMs,
     });
   const hosts = { agent: await open() };
   opening.defer(() => hosts.agent.stop());
@@ -97,12 +110,24 @@ export async function openHouse(): Promise<House> {
 
 /** The neko of a running session, as its agent reaches it. */
 export async function findNeko(house: House, sessionId: string): Promise<NekoClient> {
+  const { ports, adminPassword } = await readOrder(await folderOf(house, sessionId));
+  return new NekoClient({ baseUrl: `http://127.0.0.1:${ports.http}`, adminPassword });
+}
+
+/** Where a session's desktop keeps what it has on disk. */
+export async function folderOf(house: House, sessionId: string): Promise<string> {
   for (const folder of listSessionFolders(house.environment.runtimeDir)) {
-    const order = await readOrder(folder);
-    if (order.sessionId !== sessionId) continue;
-    return new NekoClient({ baseUrl: `http://127.0.0.1:${order.ports.http}`, adminPassword: order.adminPassword });
+    if ((await readOrder(folder)).sessionId === sessionId) return folder;
   }
   throw new Error(`no desktop of session ${sessionId} is on this host`);
+}
+
+/** The process of one part of a session's desktop. */
+export async function pidOf(house: House, sessionId: string, part: 'streamer' | 'x-server'): Promise<number> {
+  const state = await findState(await folderOf(house, sessionId));
+  const found = state?.parts.find(({ name }) => name === part);
+  if (!found) throw new Error(`no ${part} among ${state?.parts.map(({ name }) => name).join(', ')}`);
+  return found.pid;
 }
 
 /** Resolves with the id of a desktop that runs `app`. */

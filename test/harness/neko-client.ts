@@ -1,19 +1,19 @@
 import { once } from 'node:events';
-import {
-  type MediaStreamTrack,
-  type RTCDataChannel,
-  RTCPeerConnection,
-  RTCRtpCodecParameters,
-  type RtpPacket,
-} from 'werift';
 import { WebSocket } from 'ws';
-import { decodeOutput, encodeInput, type InputEvent, type OutputEvent } from '../../src/input/data-channel.ts';
 import { decodeFromServer, type FromServer, type MemberProfile, SessionData } from '../../src/signaling/messages.ts';
-import { startsVp8KeyFrame } from '../../src/neko/embedded/rtp-stream.ts';
+import { type MediaOptions, ReceivedMedia } from './received-media.ts';
+
+export { ReceivedMedia } from './received-media.ts';
 
 const WAIT_MS = 20_000;
 
 type Message<E extends FromServer['event']> = Extract<FromServer, { event: E }>;
+
+export interface JoinOptions extends MediaOptions {
+  video?: boolean;
+  audio?: boolean;
+  request?: unknown;
+}
 
 /** One login at a neko, real or embedded, with its HTTP API, its WebSocket and its media. */
 export class NekoClient implements AsyncDisposable {
@@ -21,7 +21,13 @@ export class NekoClient implements AsyncDisposable {
   readonly token: string;
   readonly #baseUrl: string;
   readonly #waiting = new Set<() => void>();
+  #settled = 0;
+  /** What came and was not taken yet. */
   messages: FromServer[] = [];
+  /** All that this connection brought, in order. */
+  log: FromServer[] = [];
+  /** WebSocket pings that this connection brought. */
+  pings = 0;
   socket: WebSocket | undefined;
   media: ReceivedMedia | undefined;
 
@@ -33,6 +39,11 @@ export class NekoClient implements AsyncDisposable {
     if (!response.ok) throw new Error(`login failed with ${response.status}`);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test names what it expects
     const { id, token } = (await response.json()) as { id: string; token: string };
+    return new NekoClient(baseUrl, id, token);
+  }
+
+  /** One with a token that is known, or is nobody's. */
+  static of(baseUrl: string, { id, token }: { id: string; token: string }): NekoClient {
     return new NekoClient(baseUrl, id, token);
   }
 
@@ -67,10 +78,13 @@ export class NekoClient implements AsyncDisposable {
     const socket = new WebSocket(`${this.#baseUrl.replace('http', 'ws')}/api/ws?token=${this.token}`);
     this.socket = socket;
     this.messages = [];
+    this.log = [];
+    this.pings = 0;
     socket.on('message', (data: Buffer) => {
-      if (this.socket !== socket) return;
-      this.messages.push(decodeFromServer(data.toString()));
-      for (const wake of this.#waiting) wake();
+      if (this.socket === socket) this.#take(decodeFromServer(data.toString()));
+    });
+    socket.on('ping', () => {
+      if (this.socket === socket) this.pings += 1;
     });
     await once(socket, 'open');
     return this.next('system/init');
@@ -94,17 +108,30 @@ export class NekoClient implements AsyncDisposable {
     }
   }
 
-  /** Joins as a viewer; resolves once the data channel is open. */
-  async join(options: { video?: boolean; audio?: boolean } = {}): Promise<ReceivedMedia> {
-    this.send('signal/request', {
-      video: { disabled: options.video === false },
-      audio: { disabled: options.audio === false },
-    });
-    const media = new ReceivedMedia();
+  /** Resolves once the streamer has dealt with all that was sent before on the WebSocket. */
+  async settle(): Promise<void> {
+    this.#settled += 1;
+    const subject = `settled ${this.#settled}`;
+    this.send('send/unicast', { receiver: this.id, subject });
+    await this.next('send/unicast', ({ payload }) => payload.subject === subject);
+  }
+
+  /** Joins as a viewer; resolves once the data channel is open. `request` is signal/request's payload. */
+  async join(options: JoinOptions = {}): Promise<ReceivedMedia> {
+    const older = this.media;
+    const media = new ReceivedMedia(options);
     this.media = media;
+    this.send(
+      'signal/request',
+      options.request ?? {
+        video: { disabled: options.video === false },
+        audio: { disabled: options.audio === false },
+      },
+    );
     const { payload } = await this.next('signal/provide');
     await media.answer(payload.sdp, (sdp) => this.send('signal/answer', { sdp }));
     await media.opened;
+    await older?.close();
     return media;
   }
 
@@ -120,6 +147,13 @@ export class NekoClient implements AsyncDisposable {
     await this.media?.close();
   }
 
+  #take(message: FromServer): void {
+    this.log.push(message);
+    this.messages.push(message);
+    if (message.event === 'signal/candidate') void this.media?.candidate(message.payload);
+    for (const wake of this.#waiting) wake();
+  }
+
   async #more(event: string, limit: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const giveUp = (): void => reject(new Error(`no ${event} in ${WAIT_MS} ms`));
@@ -131,96 +165,6 @@ export class NekoClient implements AsyncDisposable {
       this.#waiting.delete(resolve);
       limit.removeEventListener('abort', giveUp);
     }
-  }
-}
-
-/** A viewer's end of the WebRTC connection. */
-export class ReceivedMedia {
-  readonly opened: Promise<void>;
-  readonly firstKeyFrame: Promise<RtpPacket>;
-  /** The video's packets, as they came. */
-  readonly video: RtpPacket[] = [];
-  readonly outputs: OutputEvent[] = [];
-  readonly #connection: RTCPeerConnection;
-  readonly #waiting = new Set<() => void>();
-  #channel: RTCDataChannel | undefined;
-
-  constructor() {
-    const opened = Promise.withResolvers<void>();
-    const keyFrame = Promise.withResolvers<RtpPacket>();
-    this.#connection = new RTCPeerConnection({
-      iceServers: [],
-      iceUseIpv6: false,
-      iceAdditionalHostAddresses: ['127.0.0.1'],
-      bundlePolicy: 'max-bundle',
-      codecs: {
-        audio: [new RTCRtpCodecParameters({ mimeType: 'audio/opus', clockRate: 48_000, channels: 2 })],
-        video: [
-          new RTCRtpCodecParameters({
-            mimeType: 'video/VP8',
-            clockRate: 90_000,
-            rtcpFeedback: [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }],
-          }),
-        ],
-      },
-    });
-    this.#connection.onTrack.subscribe((track: MediaStreamTrack) => {
-      if (track.kind !== 'video') return;
-      track.onReceiveRtp.subscribe((packet) => {
-        this.video.push(packet);
-        if (startsVp8KeyFrame(packet.payload)) keyFrame.resolve(packet);
-        this.#wake();
-      });
-    });
-    this.#connection.onDataChannel.subscribe((channel) => {
-      this.#channel = channel;
-      channel.onMessage.subscribe((data) => {
-        if (typeof data === 'string') return;
-        this.outputs.push(decodeOutput(data));
-        this.#wake();
-      });
-      opened.resolve();
-    });
-    this.opened = opened.promise;
-    this.firstKeyFrame = keyFrame.promise;
-  }
-
-  async answer(offer: string, send: (sdp: string) => void): Promise<void> {
-    await this.#connection.setRemoteDescription({ type: 'offer', sdp: offer });
-    await this.#connection.setLocalDescription(await this.#connection.createAnswer());
-    send(this.#connection.localDescription?.sdp ?? '');
-  }
-
-  input(event: InputEvent): void {
-    this.#channel?.send(Buffer.from(encodeInput(event).buffer));
-  }
-
-  sendBytes(bytes: number[]): void {
-    this.#channel?.send(Buffer.from(bytes));
-  }
-
-  /** Resolves once the desktop has done all input before. */
-  async settle(clientMs: number): Promise<void> {
-    this.input({ type: 'ping', clientMs });
-    await this.until(() => this.outputs.some((one) => one.type === 'pong' && one.clientMs === clientMs));
-  }
-
-  /** Resolves once `done` holds; asked again whenever something comes. */
-  async until(done: () => boolean): Promise<void> {
-    while (!done()) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.add(resolve);
-      await promise;
-      this.#waiting.delete(resolve);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#connection.close();
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
   }
 }
 

@@ -73,6 +73,14 @@ export class ScriptedAgent extends EventEmitter {
     this.control.on('message', (bytes: Buffer) => this.#receive(bytes.toString('utf8')));
   }
 
+  get agentId(): string {
+    return this.#options.agentId;
+  }
+
+  get agentKey(): string {
+    return this.#options.agentKey;
+  }
+
   greet(): void {
     this.send('hello', {
       protocol: PROTOCOL_VERSION,
@@ -82,6 +90,7 @@ export class ScriptedAgent extends EventEmitter {
       hostname: 'nowhere',
       capabilities: { runtimes: ['scripted'], streamer: 'embedded', maxSessions: 4 },
       sessions: this.#options.sessions ?? [],
+      logins: [],
       ...this.#options.hello,
     });
   }
@@ -186,7 +195,7 @@ export class ScriptedAgent extends EventEmitter {
     if (command.action === 'start_session') {
       this.report({ sessionId, state: 'starting' });
       this.report({ sessionId, state: 'running', streamer: 'embedded' });
-    } else this.report({ sessionId, state: 'stopped' });
+    } else if (command.action === 'stop_session') this.report({ sessionId, state: 'stopped' });
     this.send('result', { commandId });
   }
 

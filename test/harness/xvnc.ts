@@ -11,6 +11,8 @@ const READY_TIMEOUT_MS = 20_000;
 export interface XvncOptions {
   width?: number;
   height?: number;
+  /** Whether a key that stays down repeats; true where not given. */
+  autoRepeat?: boolean;
 }
 
 /** An X server of a test's own: on a display that was free, with a cookie, without any client or window. */
@@ -22,7 +24,7 @@ export class Xvnc implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #folder: string;
 
-  static async start({ width = 1280, height = 720 }: XvncOptions = {}): Promise<Xvnc> {
+  static async start({ width = 1280, height = 720, autoRepeat = true }: XvncOptions = {}): Promise<Xvnc> {
     const folder = await mkdtemp(join(tmpdir(), 'xvnc-'));
     const authority = join(folder, 'xauthority');
     await writeFile(authority, xauthorityEntry(randomBytes(16)), { mode: 0o600 });
@@ -31,7 +33,7 @@ export class Xvnc implements AsyncDisposable {
       'Xvnc',
       [
         `-displayfd 3 -geometry ${width}x${height} -depth 24 -SecurityTypes None -rfbport -1 -nolisten tcp`.split(' '),
-        ['-auth', authority, '-rfbunixpath', socket],
+        ['-auth', authority, '-rfbunixpath', socket, autoRepeat ? 'r' : '-r'],
       ].flat(),
       { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] },
     );

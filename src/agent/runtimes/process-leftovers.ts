@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { listSessionFolders, removeSessionFolder } from '../../desktop/folder.ts';
-import { findState, readOrder, type DesktopOrder } from '../../desktop/state.ts';
+import { findState, readOrder, type DesktopOrder, type DesktopState } from '../../desktop/state.ts';
 import { removeDeadDisplays } from '../../desktop/x-server.ts';
 import { endSessionProcesses } from '../../process/sweep.ts';
 import { isAlive } from '../../process/table.ts';
@@ -17,19 +17,45 @@ export async function endLeftovers(folder: string): Promise<void> {
   await removeSessionFolder(folder);
 }
 
-/** Ends the sessions whose agent is gone; resolves with their ids. Those of other agents that live are left alone. */
-export async function endOrphans(runtimeDir: string): Promise<string[]> {
+/** A session whose agent is gone, while its desktop runs on. */
+export interface Orphan {
+  folder: string;
+  order: DesktopOrder;
+  state: DesktopState;
+}
+
+/** The sessions that an agent can take over. */
+export async function findOrphans(runtimeDir: string): Promise<Orphan[]> {
+  const found: Orphan[] = [];
+  for (const folder of listSessionFolders(runtimeDir)) {
+    const order = await readOrder(folder).catch(() => undefined);
+    const state = await findState(folder);
+    if (order && state && !isAlive(order.owner) && isDesktopAlive(state)) found.push({ folder, order, state });
+  }
+  return found;
+}
+
+/**
+ * Ends what is left of sessions whose agent is gone, and whose desktop too; resolves with their ids. Those of agents that live, and
+ * those that the next agent can take over, are left alone.
+ */
+export async function endLeftoversOfDead(runtimeDir: string): Promise<string[]> {
   const ended: string[] = [];
   for (const folder of listSessionFolders(runtimeDir)) {
     const order = await readOrder(folder).catch(() => undefined);
-    if (!isOrphan(folder, order)) continue;
+    const state = await findState(folder);
+    if (!isAbandoned(folder, order) || (order && state && isDesktopAlive(state))) continue;
     await endLeftovers(folder);
     if (order) ended.push(order.sessionId);
   }
   return ended;
 }
 
-function isOrphan(folder: string, order: DesktopOrder | undefined): boolean {
+function isDesktopAlive({ state, process: desktop }: DesktopState): boolean {
+  return state !== 'failed' && isAlive(desktop);
+}
+
+function isAbandoned(folder: string, order: DesktopOrder | undefined): boolean {
   if (order) return !isAlive(order.owner);
   try {
     return Date.now() - statSync(folder).mtimeMs > UNFINISHED_MS;

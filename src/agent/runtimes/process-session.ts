@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import { findState, watchStates } from '../../desktop/state.ts';
-import { describeExit, type Child } from '../../process/child.ts';
+import { describeExit, type Supervised } from '../../process/child.ts';
 import type { RunningSession, SessionHealth } from './runtime.ts';
 
 export interface ProcessSessionParts {
   /** The desktop's process. */
-  child: Child;
+  desktop: Supervised;
   /** What else the session has: its folder, with all processes in it, and its ports. */
   owned: AsyncDisposableStack;
   log: Logger;
@@ -22,22 +22,23 @@ export class ProcessSession implements RunningSession {
   readonly sessionId: string;
   readonly streamer: 'neko' | 'embedded';
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
-  readonly #folder: string;
+  readonly folder: string;
   readonly #parts: ProcessSessionParts;
   readonly #listeners = new Set<(health: SessionHealth) => void>();
   readonly #watching = new AbortController();
   readonly #watched: Promise<void>;
-  #health: SessionHealth = { state: 'running' };
+  #health: SessionHealth;
   #cleaning: Promise<void> | undefined;
 
   constructor(
-    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko'> & { folder: string },
+    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko' | 'folder'> & { health?: SessionHealth },
     parts: ProcessSessionParts,
   ) {
     this.sessionId = session.sessionId;
     this.streamer = session.streamer;
     this.neko = session.neko;
-    this.#folder = session.folder;
+    this.folder = session.folder;
+    this.#health = session.health ?? { state: 'running' };
     this.#parts = parts;
     this.#watched = this.#watch();
     void this.#untilLost();
@@ -64,7 +65,7 @@ export class ProcessSession implements RunningSession {
   /** Idempotent, since a session may be stopped while it fails. */
   #clean(): Promise<void> {
     return (this.#cleaning ??= (async () => {
-      await this.#parts.child.stop();
+      await this.#parts.desktop.stop();
       await this.#watched;
       await this.#parts.owned.disposeAsync();
     })());
@@ -72,7 +73,7 @@ export class ProcessSession implements RunningSession {
 
   async #watch(): Promise<void> {
     try {
-      for await (const { state, reason } of watchStates(this.#folder, this.#watching.signal)) {
+      for await (const { state, reason } of watchStates(this.folder, this.#watching.signal)) {
         // Its process ends right after it has failed, and the session with it.
         if (state === 'failed') return;
         if (state === 'running') this.#set({ state });
@@ -84,11 +85,11 @@ export class ProcessSession implements RunningSession {
   }
 
   async #untilLost(): Promise<void> {
-    const exit = await this.#parts.child.exited;
+    const exit = await this.#parts.desktop.exited;
     if (this.#watching.signal.aborted) return;
     this.#watching.abort();
-    await this.#parts.child.stop();
-    const last = await findState(this.#folder);
+    await this.#parts.desktop.stop();
+    const last = await findState(this.folder);
     const message = `the desktop's process ${describeExit(exit)}; what was left of it is ended`;
     const failed: SessionHealth =
       last?.state === 'failed' && last.reason
@@ -96,7 +97,7 @@ export class ProcessSession implements RunningSession {
         : {
             state: 'failed',
             reason: { code: 'DESKTOP_FAILED', message },
-            logTail: this.#parts.child.log.last(LOG_TAIL_LINES),
+            logTail: this.#parts.desktop.log.last(LOG_TAIL_LINES),
           };
     await this.#clean().catch((error: unknown) =>
       this.#parts.log.error({ err: error, sessionId: this.sessionId }, 'a lost desktop could not be cleaned up'),

@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { assert, test } from 'vitest';
 import { isDeadDisplay, openEnvironment, SILENT, TEST_SLOTS } from '../../../test/harness/desktop.ts';
 import type { Environment } from '../../config.ts';
-import { findState } from '../../desktop/state.ts';
+import { findState, readOrder } from '../../desktop/state.ts';
 import { GatewayError } from '../../errors.ts';
 import { NekoClient } from '../../neko/client.ts';
 import { Child } from '../../process/child.ts';
 import { findSessionProcesses } from '../../process/sweep.ts';
+import { identityOf, isAlive } from '../../process/table.ts';
 import { SessionSpec } from '../../protocol/session.ts';
+import { reclaimSlot } from '../slots.ts';
 import { ProcessRuntime } from './process.ts';
 import type { RunningSession, SessionHealth } from './runtime.ts';
 
@@ -89,30 +91,81 @@ test('a session called off while it starts leaves nothing behind', async () => {
   assert.isEmpty(host.folders());
 });
 
-test('what a killed agent left running is found and ended by the next one', async () => {
+test('the desktop of a killed agent runs on, and the next agent takes it over and ends it', async () => {
   await using host = await openHost();
-  await using agent = await startAgentProcess(host.environment);
-  const folder = host.onlyFolder();
-  const state = await findState(folder);
-  process.kill(agent.identity?.pid ?? 0, 'SIGKILL');
-  await agent.exited;
+  const { folder, state } = await host.leaveOrphan();
   assert.isNotEmpty(findSessionProcesses(folder));
 
-  const ended = await host.runtime.recover();
+  const [session] = await host.runtime.recover();
+  assert(session);
 
-  assert.deepEqual(ended, ['orphan-1']);
+  assert.equal(session.sessionId, 'orphan-1');
+  assert.deepEqual(session.health, { state: 'running' });
+  assert.deepEqual((await findState(folder))?.parts, state.parts);
+  assert.deepEqual((await readOrder(folder)).owner, identityOf(process.pid));
+  assert.deepEqual(await new NekoClient(session.neko).sessions(), []);
+  await session.stop();
   assert.isEmpty(findSessionProcesses(folder));
   assert.isEmpty(host.folders());
-  assert.isFalse(await isDeadDisplay(state?.display));
+  assert.isFalse(await isDeadDisplay(state.display));
+});
+
+test('a desktop that was taken over is watched: a lost part is told, and so is its end', async () => {
+  await using host = await openHost();
+  const { folder, state } = await host.leaveOrphan();
+  const [session] = await host.runtime.recover();
+  assert(session);
+  const states = recordHealth(session);
+
+  process.kill(state.parts.find(({ name }) => name === 'streamer')?.pid ?? 0, 'SIGKILL');
+  await states.until('starting');
+  await states.until('running');
+  process.kill(state.process.pid, 'SIGKILL');
+  const failed = await states.until('failed');
+
+  assert.equal(failed.state === 'failed' && failed.reason.code, 'DESKTOP_FAILED');
+  assert.isEmpty(findSessionProcesses(folder));
+  assert.isEmpty(host.folders());
+  await session.stop();
+});
+
+test('of two agents that start at once one takes the desktop over, and its ports are its own', async () => {
+  await using host = await openHost();
+  const { order } = await host.leaveOrphan();
+  const other = new ProcessRuntime({ environment: host.environment, log: SILENT, slots: TEST_SLOTS });
+
+  const sessions = (await Promise.all([host.runtime.recover(), other.recover()])).flat();
+
+  assert.lengthOf(sessions, 1);
+  assert.isUndefined(await reclaimSlot(order.ports));
+  await sessions[0]?.stop();
+  const freed = await reclaimSlot(order.ports);
+  assert.isDefined(freed);
+  await freed?.release();
+});
+
+test('what is left of a killed agent whose desktop was killed too is ended by the next agent', async () => {
+  await using host = await openHost();
+  const { folder, state } = await host.leaveOrphan();
+  process.kill(state.process.pid, 'SIGKILL');
+  while (isAlive(state.process)) await new Promise((resolve) => setImmediate(resolve));
+  assert.isNotEmpty(findSessionProcesses(folder));
+
+  const sessions = await host.runtime.recover();
+
+  assert.isEmpty(sessions);
+  assert.isEmpty(findSessionProcesses(folder));
+  assert.isEmpty(host.folders());
+  assert.isFalse(await isDeadDisplay(state.display));
 });
 
 test('sessions of an agent that lives are left alone by another one', async () => {
   await using host = await openHost();
   await using session = await host.start();
 
-  const ended = await host.runtime.recover();
+  const taken = await host.runtime.recover();
 
-  assert.deepEqual(ended, []);
+  assert.deepEqual(taken, []);
   assert.equal(session.health.state, 'running');
   await new NekoClient(session.neko).health();
 });
@@ -151,6 +204,16 @@ async function openHost(changes: Partial<Environment> = {}) {
       const spec = SessionSpec.parse({ app, audio: false, screen: { width: 640, height: 480 } });
       const session = await runtime.start('session-1', spec, { signal, onProgress });
       return Object.assign(session, { [Symbol.asyncDispose]: () => session.stop() });
+    },
+    /** A session whose agent was killed. */
+    leaveOrphan: async () => {
+      const agent = await startAgentProcess(environment);
+      const folder = join(parent, folders()[0] ?? 'none');
+      const state = await findState(folder);
+      assert(state);
+      process.kill(agent.identity?.pid ?? 0, 'SIGKILL');
+      await agent.exited;
+      return { folder, state, order: await readOrder(folder) };
     },
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };

@@ -1,20 +1,22 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Environment } from '../../config.ts';
 import { makeSessionFolder } from '../../desktop/folder.ts';
 import { findDesktopPrograms } from '../../desktop/programs.ts';
-import { findState, watchStates, writeOrder, type DesktopState } from '../../desktop/state.ts';
+import { findState, replaceOrder, watchStates, writeOrder, type DesktopState } from '../../desktop/state.ts';
 import { GatewayError, isFailureCode } from '../../errors.ts';
 import { findStreamer } from '../../neko/find.ts';
+import { AdoptedProcess } from '../../process/adopted.ts';
 import { Child } from '../../process/child.ts';
 import { SESSION_DIR_VARIABLE } from '../../process/sweep.ts';
 import { identityOf } from '../../process/table.ts';
 import type { SessionSpec } from '../../protocol/session.ts';
-import { claimSlot, DEFAULT_SLOTS, type SlotOptions } from '../slots.ts';
-import { endLeftovers, endOrphans } from './process-leftovers.ts';
+import { claimSlot, DEFAULT_SLOTS, reclaimSlot, type SlotOptions } from '../slots.ts';
+import { endLeftovers, endLeftoversOfDead, findOrphans, type Orphan } from './process-leftovers.ts';
 import { ProcessSession } from './process-session.ts';
-import type { RunningSession, Runtime, StartOptions } from './runtime.ts';
+import type { RunningSession, Runtime, SessionHealth, StartOptions } from './runtime.ts';
 
 export interface ProcessRuntimeOptions {
   environment: Environment;
@@ -38,8 +40,14 @@ export class ProcessRuntime implements Runtime {
     this.#options = options;
   }
 
-  recover(): Promise<string[]> {
-    return endOrphans(this.#options.environment.runtimeDir);
+  async recover(): Promise<RunningSession[]> {
+    const { environment, log } = this.#options;
+    // First what runs: its logins have seconds.
+    const orphans = await findOrphans(environment.runtimeDir);
+    const adopted = await Promise.all(orphans.map((orphan) => this.#adopt(orphan)));
+    const ended = await endLeftoversOfDead(environment.runtimeDir);
+    if (ended.length > 0) log.warn({ sessions: ended }, 'ended what was left of sessions of an earlier agent');
+    return adopted.filter((session) => session !== undefined);
   }
 
   async start(sessionId: string, spec: SessionSpec, { signal, onProgress }: StartOptions): Promise<RunningSession> {
@@ -64,17 +72,57 @@ export class ProcessRuntime implements Runtime {
       const child = await Child.start(desktopProcess(folder, environment), until, signal);
       const neko = { baseUrl: `http://127.0.0.1:${slot.ports.http}`, adminPassword };
       const owned = opening.move();
-      return new ProcessSession({ sessionId, streamer, neko, folder }, { child, owned, log });
+      return new ProcessSession({ sessionId, streamer, neko, folder }, { desktop: child, owned, log });
     } catch (cause) {
       signal.throwIfAborted();
       throw failureOf(await findState(folder), cause);
     }
   }
+
+  /** @returns undefined when another agent was quicker */
+  async #adopt({ folder, order, state }: Orphan): Promise<RunningSession | undefined> {
+    const { log } = this.#options;
+    const { sessionId, ports, adminPassword } = order;
+    await using taking = new AsyncDisposableStack();
+    // Who has the slot has the session: of two agents that start at once, one gets it.
+    const slot = await reclaimSlot(ports);
+    if (!slot) {
+      log.warn({ sessionId, ports }, 'a session is left alone: its ports are claimed by somebody else');
+      return undefined;
+    }
+    taking.defer(() => slot.release());
+    await replaceOrder(folder, { ...order, owner: identityOf(process.pid) });
+    const desktop = new AdoptedProcess(state.process, {
+      name: DESKTOP_NAME,
+      logFile: logFileOf(folder),
+      stopGraceMs: DESKTOP_STOP_GRACE_MS,
+    });
+    log.info({ sessionId, pid: state.process.pid }, 'took over a session of an earlier agent');
+    const { kind, baseUrl } = state.streamer;
+    const owned = taking.move();
+    owned.adopt(folder, endLeftovers);
+    return new ProcessSession(
+      { sessionId, streamer: kind, neko: { baseUrl, adminPassword }, folder, health: healthOf(state) },
+      { desktop, owned, log },
+    );
+  }
+}
+
+const DESKTOP_NAME = 'the desktop';
+
+/** Kept in the session's folder and not read by the agent: a pipe to it would end the desktop with the agent. */
+function logFileOf(folder: string): string {
+  return join(folder, 'desktop.log');
+}
+
+function healthOf({ state, stage, reason }: DesktopState): SessionHealth {
+  if (state === 'running') return { state };
+  return { state: 'starting', reason: reason ?? { code: 'PART_LOST', message: stage ?? 'the desktop starts' } };
 }
 
 function desktopProcess(folder: string, environment: Environment) {
   return {
-    name: 'the desktop',
+    name: DESKTOP_NAME,
     file: process.execPath,
     args: [cliEntry(), 'desktop', '--dir', folder],
     env: {
@@ -87,6 +135,7 @@ function desktopProcess(folder: string, environment: Environment) {
     cwd: folder,
     readyMs: DESKTOP_READY_MS,
     stopGraceMs: DESKTOP_STOP_GRACE_MS,
+    logFile: logFileOf(folder),
   };
 }
 

@@ -3,8 +3,8 @@ import type { Failure, SessionSpec } from '../../protocol/session.ts';
 /** How an agent runs sessions on its host: local processes, containers. */
 export interface Runtime {
   readonly name: string;
-  /** Finds and ends what an earlier agent on this host left behind; resolves with the ids of those sessions. */
-  recover(): Promise<string[]>;
+  /** Takes over the sessions that an earlier agent on this host left running, and ends what is left of others. */
+  recover(): Promise<RunningSession[]>;
   /**
    * Resolves once the session's streamer answers and its first frame has been seen; leaves nothing behind when it
    * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED) or is aborted.
@@ -31,6 +31,8 @@ export interface RunningSession {
   readonly streamer: 'neko' | 'embedded';
   /** Where its neko answers, and the password of neko's administrator; neither leaves the host. */
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
+  /** A private folder that is gone with the session and outlives the agent: what the next one needs is kept there. */
+  readonly folder: string;
   readonly health: SessionHealth;
   /** Calls the listener at every change of `health`; returns what ends that. */
   onHealth(listener: (health: SessionHealth) => void): () => void;

@@ -47,6 +47,14 @@ export class Accesses {
     return this.#store.accesses.list(sessionId, ACCESSES_MAX_PER_SESSION);
   }
 
+  /** The ids of those that open the session now. */
+  async listValid(sessionId: string): Promise<Set<string>> {
+    const valid = (await this.list(sessionId)).filter(
+      (access) => access.revoked_at === null && Date.parse(access.expires_at) > Date.now(),
+    );
+    return new Set(valid.map(({ id }) => id));
+  }
+
   /** Idempotent. @throws GatewayError NOT_FOUND */
   async revoke(sessionId: string, accessId: string): Promise<void> {
     const outcome = await this.#store.accesses.revoke(sessionId, accessId, new Date().toISOString());

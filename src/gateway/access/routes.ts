@@ -107,6 +107,8 @@ export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
     async ({ params: { sessionId, accessId }, id: requestId }, reply) => {
       await accesses.revoke(sessionId, accessId);
       logins.endAccess(accessId);
+      // An agent that is away is asked when it comes back: what it says of its logins is held against the accesses then.
+      await sessions.endLogins(sessionId, { accessId }, 'ACCESS_REVOKED').catch(() => undefined);
       audit.record({
         actor: 'admin',
         action: 'access.revoked',

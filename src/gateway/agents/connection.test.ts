@@ -14,7 +14,12 @@ async function openLive(listener: Partial<AgentListener> = {}) {
     heartbeatMs: 60_000,
     keepAliveMs: 60_000,
     log: pino({ level: 'silent' }),
-    listener: { sessionReported: async () => undefined, tunnelRefused: () => undefined, ...listener },
+    listener: {
+      sessionReported: async () => undefined,
+      loginReported: () => undefined,
+      tunnelRefused: () => undefined,
+      ...listener,
+    },
   });
   const say = <T extends keyof AgentPayloads>(type: T, payload: AgentPayloads[T]): void =>
     pair.dialled.send(encodeFromAgent(type, payload));
@@ -27,6 +32,7 @@ async function openLive(listener: Partial<AgentListener> = {}) {
     hostname: '',
     capabilities: { runtimes: [], streamer: 'neko', maxSessions: 1 },
     sessions: [],
+    logins: [],
   });
   await connection.hello;
   connection.welcome();

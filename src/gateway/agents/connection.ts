@@ -12,6 +12,7 @@ import {
   type Handlers,
   type Hello,
 } from '../../protocol/control.ts';
+import type { LoginReport } from '../../protocol/login.ts';
 import type { Failure, SessionReport } from '../../protocol/session.ts';
 import { closeWith } from '../../websocket/closing.ts';
 import { textOf } from '../../websocket/frames.ts';
@@ -32,6 +33,7 @@ const QUEUE_MAX_BYTES = 8 * 1024 * 1024;
 export interface AgentListener {
   /** Reports of one connection come one after the other. */
   sessionReported(connection: AgentConnection, report: SessionReport): Promise<void>;
+  loginReported(agentId: string, report: LoginReport): void;
   tunnelRefused(tunnelId: string, failure: GatewayError): void;
 }
 
@@ -181,6 +183,7 @@ export class AgentConnection {
       );
       if (!queued) this.close('TOO_MANY_MESSAGES', `agent ${this.agent.id} reports faster than the store takes it`);
     },
+    'login.updated': (report) => this.#options.listener.loginReported(this.agent.id, report),
     'tunnel.refused': ({ tunnelId, error }) => this.#options.listener.tunnelRefused(tunnelId, failureFromAgent(error)),
   };
 

@@ -12,11 +12,10 @@ import type { AccessRow, SessionRow } from '../store/tables.ts';
 import { createWebSocketServer, type Door, type Upgrade } from '../upgrade.ts';
 import type { Ending } from './ending.ts';
 import type { Login } from './login.ts';
+import { claimLogin, orderOf, SUBPROTOCOL } from './order.ts';
 import type { Logins } from './logins.ts';
 import type { Tunnels } from './tunnels.ts';
 
-/** The subprotocol that is answered when a client offers it; a token may be offered beside it as `access.TOKEN`. */
-const SUBPROTOCOL = 'nekogate.v1';
 const TOKEN_SUBPROTOCOL = 'access.';
 
 export interface SignalingDoorDeps {
@@ -69,7 +68,8 @@ async function admit(deps: SignalingDoorDeps, upgrade: Upgrade, sessionId: strin
   let login: Login | undefined;
   try {
     checkOrigin(upgrade.request.headers, deps.origins);
-    login = deps.logins.reserve(await verify(), caller);
+    const access = await verify();
+    login = deps.logins.reserve(access, claimLogin(offeredBy(upgrade), access.id), caller);
     // A revocation between the first look and the count would otherwise miss this client.
     await verify();
     return login;
@@ -105,7 +105,9 @@ async function join(deps: SignalingDoorDeps, login: Login): Promise<void> {
   const { session_id: sessionId, role, label, id } = login.access;
   try {
     const { connection } = await getJoinable(deps, sessionId);
-    const request = { sessionId, login: { loginId: login.loginId, role, label } };
+    const { loginId, client } = login;
+    const order = orderOf(login.access, { loginId, client });
+    const request = { kind: 'signaling', sessionId, login: order } as const;
     login.join(await deps.tunnels.open(connection, request, login.signal));
   } catch (error) {
     login.fail(toGatewayError(error));
@@ -142,8 +144,9 @@ function recordEnd({ audit, metrics }: SignalingDoorDeps, login: Login, { by, co
 }
 
 /** From the subprotocols, the header or, for clients that can do nothing else, the query, which no log of ours shows. */
-function tokenOf({ request, url }: Upgrade): string {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
+function tokenOf(upgrade: Upgrade): string {
+  const { request, url } = upgrade;
+  const offered = offeredBy(upgrade);
   const inProtocol = offered
     .find((protocol) => protocol.startsWith(TOKEN_SUBPROTOCOL))
     ?.slice(TOKEN_SUBPROTOCOL.length);
@@ -159,4 +162,9 @@ function tokenOf({ request, url }: Upgrade): string {
       `joining needs an access token: as subprotocol ${TOKEN_SUBPROTOCOL}TOKEN, bearer or ?token=`,
     );
   return token;
+}
+
+/** The subprotocols. */
+function offeredBy({ request }: Upgrade): string[] {
+  return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
 }

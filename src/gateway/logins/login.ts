@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { GatewayError } from '../../errors.ts';
@@ -6,6 +5,7 @@ import { closedOf, CLOSE_CLIENT_LOST, CLOSE_NORMAL, closeSocket, closeWith, tell
 import { keepAlive } from '../../websocket/keep-alive.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { endingOfClient, endingOfTunnel, type Ending } from './ending.ts';
+import type { LoginClaim } from './order.ts';
 import { pipe, type Pipe } from './pipe.ts';
 
 type State =
@@ -16,7 +16,7 @@ type State =
   | { name: 'joined'; client: WebSocket; tunnel: WebSocket; pipe: Pipe }
   | { name: 'ended'; ending: Ending };
 
-export interface LoginOptions {
+export interface LoginOptions extends LoginClaim {
   access: AccessRow;
   address: string;
   requestId: string;
@@ -24,9 +24,11 @@ export interface LoginOptions {
   log: Logger;
 }
 
-/** One client's connection to one session, from the count against its limits to its one end. */
+/** One client's connection to its login in one session, from the count against its limits to its one end. */
 export class Login {
-  readonly loginId = randomUUID();
+  /** Also an older connection's that this one takes the place of. */
+  readonly loginId: string;
+  readonly client: LoginClaim['client'];
   readonly since = new Date().toISOString();
   readonly access: AccessRow;
   readonly address: string;
@@ -45,6 +47,8 @@ export class Login {
 
   constructor(options: LoginOptions) {
     this.#options = options;
+    this.loginId = options.loginId;
+    this.client = options.client;
     this.access = options.access;
     this.address = options.address;
     this.requestId = options.requestId;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { afterEach, assert, beforeEach, describe, test } from 'vitest';
 import { ControlPlane } from '../../../test/harness/control-plane.ts';
 import type { ScriptedAgent, Wire } from '../../../test/harness/scripted-agent.ts';
+import type { LoginReport } from '../../protocol/login.ts';
 
 let plane: ControlPlane;
 let agent: ScriptedAgent;
@@ -76,7 +77,7 @@ describe('a client that joins', () => {
     const path = `/s/${sessionId}/api/ws`;
 
     assert.property(await plane.dialPath(path, [], { headers: { authorization: `Bearer ${token}` } }), 'socket');
-    const byQuery = await plane.dialPath(`${path}?token=${token}`, []);
+    const byQuery = await plane.dialPath(`${path}?token=${(await plane.grant(sessionId)).token}`, []);
     assert(`socket` in byQuery);
     assert.equal(byQuery.socket.protocol, '');
     assert.deepEqual(await plane.dialPath(path, [`access.${token}`]), { status: 400, code: 'BAD_REQUEST' });
@@ -380,4 +381,151 @@ test('after many joins and leaves nothing is left, and each is in the audit once
   const count = (action: string): number =>
     body.audit.filter((row: { action: string }) => row.action === action).length;
   assert.deepEqual([count('login.opened'), count('login.closed')], [100, 100]);
+});
+
+describe('a client that comes back', () => {
+  const dialAs = (token: string, ...more: string[]) =>
+    plane.dialPath(`/s/${sessionId}/api/ws`, ['nekogate.v1', `access.${token}`, ...more]);
+
+  test('names its login, and its agent is asked for that one', async () => {
+    const { id, token } = await plane.grant(sessionId);
+    const loginId = crypto.randomUUID();
+
+    assert.property(await dialAs(token, `resume.${loginId}`), 'socket');
+    const { request } = await agent.nextTunnel();
+
+    assert.deepInclude(request.login, { loginId, accessId: id, client: 'nekogate' });
+    assert.isAbove(Date.parse(request.login.expiresAt), Date.now());
+    assert.deepEqual(await dialAs(token, 'resume.nonsense'), { status: 400, code: 'BAD_REQUEST' });
+  });
+
+  test('takes the place of its own older connection, however many there may be', async () => {
+    const access = await plane.grant(sessionId);
+    const old = await openLogin(access);
+    for (let i = 0; i < 15; i += 1) await openLogin(access);
+
+    assert.property(await dialAs(access.token, `resume.${old.request.login.loginId}`), 'socket');
+
+    assert.deepEqual(await goodbyeOf(old.client), goodbye(4409, 'LOGIN_RESUMED'));
+    assert.deepEqual(await old.tunnelClosed, { code: 4409, reason: 'LOGIN_RESUMED' });
+    const { body } = await plane.call('GET', `/api/v1/sessions/${sessionId}/logins`);
+    const same = body.logins.filter(({ loginId }: { loginId: string }) => loginId === old.request.login.loginId);
+    assert.equal(same.length, 1);
+  });
+
+  test('can not take the place of somebody else', async () => {
+    const { client, request } = await openLogin();
+    const other = await plane.grant(sessionId);
+
+    const answer = await dialAs(other.token, `resume.${request.login.loginId}`);
+
+    assert.deepEqual(answer, { status: 403, code: 'FORBIDDEN' });
+    assert.equal(client.socket.readyState, client.socket.OPEN);
+  });
+
+  test('and only knows neko is its access: the same login, whatever it opens', async () => {
+    const { token } = await plane.grant(sessionId);
+    const path = `/s/${sessionId}/api/ws?token=${token}`;
+    const first = await plane.dialPath(path, []);
+    assert('socket' in first);
+    const { request: asked } = await agent.nextTunnel();
+
+    assert.property(await plane.dialPath(path, []), 'socket');
+    const { request } = await agent.nextTunnel();
+
+    assert.deepInclude(request.login, { loginId: asked.login.loginId, client: 'neko' });
+    assert.equal((await first.closed).reason, 'LOGIN_RESUMED');
+    const other = await plane.grant(sessionId);
+    await plane.dialPath(`/s/${sessionId}/api/ws?token=${other.token}`, []);
+    assert.notEqual((await agent.nextTunnel()).request.login.loginId, asked.login.loginId);
+  });
+});
+
+describe('a client that is waited for', () => {
+  const loginsOf = async () => (await plane.call('GET', `/api/v1/sessions/${sessionId}/logins`)).body.logins;
+  const lose = (accessId: string, loginId: string = crypto.randomUUID()): LoginReport => {
+    const since = new Date().toISOString();
+    return { sessionId, loginId, accessId, role: 'viewer', label: 'ann', since, state: 'lost', leftMs: 30_000 };
+  };
+  const until = async (ask: () => Promise<unknown[]>, count: number): Promise<unknown[]> => {
+    for (;;) {
+      const answer = await ask();
+      if (answer.length === count) return answer;
+    }
+  };
+
+  test('is listed as lost until it is back or gone', async () => {
+    const { id } = await plane.grant(sessionId);
+    const report = lose(id);
+
+    agent.send('login.updated', report);
+    const [listed] = await until(loginsOf, 1);
+    agent.send('login.updated', { ...report, state: 'ended' });
+    await until(loginsOf, 0);
+
+    assert.deepInclude(listed, { loginId: report.loginId, accessId: id, label: 'ann', state: 'lost' });
+  });
+
+  test('can be kicked: its agent ends it', async () => {
+    agent.commands.length = 0;
+    const report = lose((await plane.grant(sessionId)).id);
+    agent.send('login.updated', report);
+    await until(loginsOf, 1);
+
+    const { status } = await plane.call('DELETE', `/api/v1/sessions/${sessionId}/logins/${report.loginId}`);
+
+    assert.equal(status, 204);
+    const { command } = await agent.nextCommand();
+    assert.deepEqual(command, { action: 'end_logins', sessionId, of: { loginId: report.loginId }, code: 'KICKED' });
+  });
+
+  test('ends with its access: its agent is told', async () => {
+    agent.commands.length = 0;
+    const { id } = await plane.grant(sessionId);
+
+    await plane.call('DELETE', `/api/v1/sessions/${sessionId}/access/${id}`);
+
+    const { command } = await agent.nextCommand();
+    assert.deepEqual(command, { action: 'end_logins', sessionId, of: { accessId: id }, code: 'ACCESS_REVOKED' });
+  });
+
+  test('ends when its agent comes back after its access was revoked, expired or never was, and no other', async () => {
+    const valid = await plane.grant(sessionId);
+    const revoked = await plane.grant(sessionId);
+    const expired = await plane.grant(sessionId, 'viewer', 1);
+    for (;;) {
+      const { body } = await plane.call('GET', `/api/v1/sessions/${sessionId}/join`, { token: expired.token });
+      if (body.code === 'ACCESS_EXPIRED') break;
+    }
+    agent.drop();
+    await agent.closed;
+    await plane.call('DELETE', `/api/v1/sessions/${sessionId}/access/${revoked.id}`);
+    const logins = [valid.id, revoked.id, expired.id, 'a-unheard-of'].map((accessId) => lose(accessId));
+    const { agentKey, agentId } = agent;
+
+    await using back = await plane.connectAgent({
+      agentKey,
+      agentId,
+      sessions: [{ sessionId, state: 'running' }],
+      hello: { logins },
+    });
+    const ended = [await back.nextCommand(), await back.nextCommand(), await back.nextCommand()];
+
+    assert.deepEqual(
+      ended.map(({ command }) => command.action === 'end_logins' && command.of),
+      [{ accessId: revoked.id }, { accessId: expired.id }, { accessId: 'a-unheard-of' }],
+    );
+    assert.equal((await loginsOf()).length, 4);
+  });
+
+  test("of another host is not this session's", async () => {
+    await using other = await plane.connectAgent({ agentId: 'host-2' });
+    other.send('login.updated', lose('a-1'));
+    other.heartbeat();
+    agent.send('login.updated', lose('a-2'));
+
+    const listed = await until(loginsOf, 1);
+
+    assert.deepInclude(listed[0], { accessId: 'a-2' });
+  });
 });

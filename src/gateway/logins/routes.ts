@@ -1,18 +1,21 @@
 import { z } from 'zod';
+import { GatewayError } from '../../errors.ts';
 import { Id, Role } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
 import { actorOf } from '../auth.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Logins } from './logins.ts';
+import type { LostLogins } from './lost-logins.ts';
 
 const Login = z.object({
   loginId: z.string(),
   accessId: z.string(),
   label: z.string(),
   role: Role,
+  state: z.enum(['live', 'lost']).describe('A lost one waits for its client to come back'),
   since: z.string(),
-  address: z.string().describe('Where the connection comes from; behind a proxy, the proxy'),
+  address: z.string().optional().describe('Where the connection comes from; behind a proxy, the proxy'),
 });
 
 const Params = z.object({ sessionId: Id });
@@ -22,11 +25,12 @@ const config = { allow: 'owner' } as const;
 
 export interface LoginRoutesDeps {
   logins: Logins;
+  lost: LostLogins;
   sessions: Sessions;
   audit: Audit;
 }
 
-export function addLoginRoutes(app: App, { logins, sessions, audit }: LoginRoutesDeps): void {
+export function addLoginRoutes(app: App, { logins, lost, sessions, audit }: LoginRoutesDeps): void {
   app.get(
     '/api/v1/sessions/:sessionId/logins',
     {
@@ -39,17 +43,22 @@ export function addLoginRoutes(app: App, { logins, sessions, audit }: LoginRoute
       },
     },
     async ({ params: { sessionId } }) => {
-      await sessions.get(sessionId);
-      return {
-        logins: logins.list(sessionId).map(({ loginId, access, since, address }) => ({
-          loginId,
-          accessId: access.id,
-          label: access.label,
-          role: access.role,
-          since,
-          address,
-        })),
-      };
+      const session = await sessions.get(sessionId);
+      const live = logins.list(sessionId).map(({ loginId, access, since, address }) => ({
+        loginId,
+        accessId: access.id,
+        label: access.label,
+        role: access.role,
+        state: 'live' as const,
+        since,
+        address,
+      }));
+      const resumed = new Set(live.map(({ loginId }) => loginId));
+      const waiting = lost
+        .list(session)
+        .filter(({ loginId }) => !resumed.has(loginId))
+        .map((login) => ({ ...login, state: 'lost' as const }));
+      return { logins: [...live, ...waiting] };
     },
   );
 
@@ -59,12 +68,17 @@ export function addLoginRoutes(app: App, { logins, sessions, audit }: LoginRoute
       config,
       schema: {
         tags,
-        summary: 'End one connection; its access may join again until it is revoked',
+        summary: 'End one login, live or lost; its access may join again until it is revoked',
         params: Params.extend({ loginId: z.uuid() }),
       },
     },
     async ({ params: { sessionId, loginId }, principal, id: requestId }, reply) => {
-      logins.kick(sessionId, loginId);
+      const wasLive = logins.kick(sessionId, loginId);
+      if (!wasLive) {
+        if (lost.find(loginId)?.sessionId !== sessionId)
+          throw new GatewayError('NOT_FOUND', `session ${sessionId} has no login ${loginId}; it may have ended`);
+        await sessions.endLogins(sessionId, { loginId }, 'KICKED');
+      }
       audit.record({
         actor: actorOf(principal),
         action: 'login.kicked',

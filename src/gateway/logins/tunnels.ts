@@ -41,7 +41,7 @@ export class Tunnels {
    */
   async open(
     connection: AgentConnection,
-    request: Pick<TunnelOpen, 'sessionId' | 'login'>,
+    request: Pick<TunnelOpen, 'kind' | 'sessionId' | 'login'>,
     signal: AbortSignal,
   ): Promise<WebSocket> {
     const { dialMs, metrics } = this.#options;
@@ -73,7 +73,7 @@ export class Tunnels {
     signal.addEventListener('abort', onAbort);
     try {
       if (signal.aborted) onAbort();
-      else connection.askTunnel({ ...request, tunnelId, kind: 'signaling', ticket });
+      else connection.askTunnel({ ...request, tunnelId, ticket });
       const socket = await dialled.promise;
       endTimer();
       return socket;

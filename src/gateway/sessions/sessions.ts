@@ -18,6 +18,9 @@ import { reconcile } from './reconcile.ts';
 /** A desktop is up in seconds; a host that first wakes a browser from a cold disk takes longer. */
 const START_DEADLINE_MS = 120_000;
 const STOP_DEADLINE_MS = 30_000;
+const END_LOGINS_DEADLINE_MS = 5000;
+
+type EndLogins = Extract<Command, { action: 'end_logins' }>;
 
 export interface SessionsDeps {
   store: Store;
@@ -81,6 +84,16 @@ export class Sessions implements Greeter {
     const present = this.#deps.hub.find(session.agent_id);
     if (present) await this.#stopAt(present.connection, sessionId);
     return this.get(sessionId);
+  }
+
+  /**
+   * Ends logins at the session's agent, also those that wait there for their client; resolves once nothing of them is left.
+   * @throws GatewayError SESSION_NOT_FOUND | AGENT_OFFLINE | COMMAND_TIMEOUT
+   */
+  async endLogins(sessionId: string, of: EndLogins['of'], code: EndLogins['code']): Promise<void> {
+    const session = await this.get(sessionId);
+    const { connection } = this.#deps.hub.get(session.agent_id);
+    await this.#run(connection, { action: 'end_logins', sessionId, of, code }, END_LOGINS_DEADLINE_MS);
   }
 
   /** The agent's inventory and the store come to agree before the agent goes live. */

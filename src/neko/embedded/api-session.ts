@@ -48,15 +48,10 @@ export function addSessionRoutes(routes: ApiRoutes, room: Room): void {
     return true;
   });
 
-  routes.add('GET', '/stats', [], () => {
-    const connected = room.sessions.filter((session) => session.state.is_connected);
-    const admins = connected.filter((session) => session.profile.is_admin);
-    return {
-      has_host: room.host !== undefined,
-      ...(room.host === undefined ? {} : { host_id: room.host.id }),
-      server_started_at: room.startedAt.toISOString(),
-      total_users: connected.length - admins.length,
-      total_admins: admins.length,
-    };
-  });
+  routes.add('GET', '/stats', [], () => ({
+    has_host: room.host !== undefined,
+    ...(room.host === undefined ? {} : { host_id: room.host.id }),
+    server_started_at: room.startedAt.toISOString(),
+    ...room.attendance.stats,
+  }));
 }

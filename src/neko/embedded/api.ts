@@ -36,8 +36,9 @@ export const hostsOrAdminsOnly: Guard = (session, room) => {
 export const watchersOnly: Guard = (session) => {
   if (!session.profile.can_watch) throw new ApiError(403, 'session cannot watch');
 };
-export const canHostOnly: Guard = (session) => {
+export const canHostOnly: Guard = (session, room) => {
   if (!session.profile.can_host) throw new ApiError(403, 'session cannot host');
+  if (room.isShutOut(session)) throw new ApiError(422, 'private mode is enabled');
 };
 export const canAccessClipboardOnly: Guard = (session) => {
   if (!session.profile.can_access_clipboard) throw new ApiError(403, 'session cannot access clipboard');
@@ -107,6 +108,11 @@ export function readBody<S extends z.ZodType>(request: FastifyRequest, schema: S
   const parsed = schema.safeParse(parseJson(body));
   if (!parsed.success) throw new ApiError(400, 'unable to parse provided data', { cause: parsed.error });
   return parsed.data;
+}
+
+/** The request's JSON, undefined where it is none. */
+export function readJson(request: FastifyRequest): unknown {
+  return typeof request.body === 'string' ? parseJson(request.body) : undefined;
 }
 
 /** A parameter of the path. */

@@ -6,6 +6,8 @@ import type { XDisplay } from './x11.ts';
 
 /** A longer text is neither taken from a client nor read from the desktop. */
 const CLIPBOARD_MAX_BYTES = 1_048_576;
+/** A larger picture is not read. */
+const IMAGE_MAX_BYTES = 32 * 1_048_576;
 // An owner that doesn't answer (a stopped program) must not hold up the next reader.
 const ANSWER_TIMEOUT_MS = 2000;
 // A property is read and written in parts, well under the 256 KiB of a request without the BIG-REQUESTS extension.
@@ -25,8 +27,15 @@ interface Atoms {
   UTF8_STRING: number;
   INCR: number;
   PLAIN: number;
+  PNG: number;
   /** The property of our window that owners write to. */
   ANSWER: number;
+}
+
+/** What to ask the clipboard's owner for. */
+interface Wanted {
+  target: number;
+  maxBytes: number;
 }
 
 type SelectionRequest = Extract<XEvent, { name: 'SelectionRequest' }>;
@@ -45,15 +54,16 @@ export class Clipboard {
   #reading: Promise<unknown> = Promise.resolve();
 
   static async open(display: XDisplay, logger: Logger): Promise<Clipboard> {
-    const [CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, ANSWER] = await Promise.all([
+    const [CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER] = await Promise.all([
       display.atom('CLIPBOARD'),
       display.atom('TARGETS'),
       display.atom('UTF8_STRING'),
       display.atom('INCR'),
       display.atom('text/plain;charset=utf-8'),
+      display.atom('image/png'),
       display.atom('NEKO_CLIPBOARD'),
     ]);
-    return new Clipboard(display, { CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, ANSWER }, logger);
+    return new Clipboard(display, { CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER }, logger);
   }
 
   private constructor(display: XDisplay, atoms: Atoms, logger: Logger) {
@@ -96,10 +106,16 @@ export class Clipboard {
 
   /** The text on the clipboard. Rejects when there is none, its owner doesn't answer, or it is too long. */
   getText(): Promise<string> {
-    // One at a time: all answers come to the same property of the same window.
-    const text = this.#reading.then(() => (this.#isOwner ? this.#text : this.#read()));
-    this.#reading = text.catch(() => undefined);
+    const { UTF8_STRING } = this.#atoms;
+    const text = this.#inTurn(async () =>
+      this.#isOwner ? this.#text : this.#read({ target: UTF8_STRING, maxBytes: CLIPBOARD_MAX_BYTES }),
+    );
     return text.then((bytes) => bytes.toString('utf8'));
+  }
+
+  /** The picture on the clipboard, as PNG. Rejects when there is none, its owner doesn't answer, or it is too large. */
+  getImage(): Promise<Buffer> {
+    return this.#inTurn(() => this.#read({ target: this.#atoms.PNG, maxBytes: IMAGE_MAX_BYTES }));
   }
 
   close(): void {
@@ -108,29 +124,36 @@ export class Clipboard {
     this.#listeners.clear();
   }
 
-  async #read(): Promise<Buffer> {
+  /** One at a time: all answers come to the same property of the same window. */
+  #inTurn(read: () => Promise<Buffer>): Promise<Buffer> {
+    const bytes = this.#reading.then(read);
+    this.#reading = bytes.catch(() => undefined);
+    return bytes;
+  }
+
+  async #read({ target, maxBytes }: Wanted): Promise<Buffer> {
     const { client } = this.#display;
-    const { CLIPBOARD, UTF8_STRING, ANSWER, INCR } = this.#atoms;
+    const { CLIPBOARD, ANSWER, INCR } = this.#atoms;
     using answers = new Answers(this.#display, this.#window, ANSWER, this.#closing.signal);
     client.DeleteProperty(this.#window, ANSWER);
-    client.ConvertSelection(this.#window, CLIPBOARD, UTF8_STRING, ANSWER, 0);
-    if (!(await answers.converted())) throw new Error('there is no text on the clipboard');
-    const first = await this.#takeProperty();
+    client.ConvertSelection(this.#window, CLIPBOARD, target, ANSWER, 0);
+    if (!(await answers.converted())) throw new Error('there is nothing of that kind on the clipboard');
+    const first = await this.#takeProperty(maxBytes);
     if (first.type !== INCR) return first.bytes;
     // The owner gives a long text in parts, each when the one before has been taken; an empty one ends it.
     const parts: Buffer[] = [];
     for (let total = 0; ;) {
       await answers.nextPart();
-      const part = await this.#takeProperty();
+      const part = await this.#takeProperty(maxBytes);
       if (part.bytes.length === 0) return Buffer.concat(parts);
       total += part.bytes.length;
-      if (total > CLIPBOARD_MAX_BYTES) throw new RangeError('the text on the clipboard is too long');
+      if (total > maxBytes) throw new RangeError('what is on the clipboard is too long');
       parts.push(part.bytes);
     }
   }
 
   /** Reads the property to its end and deletes it. */
-  async #takeProperty(): Promise<{ type: number; bytes: Buffer }> {
+  async #takeProperty(maxBytes: number): Promise<{ type: number; bytes: Buffer }> {
     const { client } = this.#display;
     const parts: Buffer[] = [];
     for (let offset = 0; ;) {
@@ -140,7 +163,7 @@ export class Clipboard {
       );
       parts.push(part.data);
       offset += part.data.length;
-      if (offset > CLIPBOARD_MAX_BYTES) throw new RangeError('the text on the clipboard is too long');
+      if (offset > maxBytes) throw new RangeError('what is on the clipboard is too long');
       if (part.bytesAfter === 0) return { type: part.type, bytes: Buffer.concat(parts) };
     }
   }

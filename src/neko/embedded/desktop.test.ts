@@ -81,11 +81,11 @@ describe('the clipboard', () => {
 describe('the screen', () => {
   test('that somebody else resizes is told to everybody', async () => {
     await using house = await openHouse();
-    await using other = await EmbeddedStreamer.start(house.xvnc, { 'desktop.screen': '900x500@25' });
+    await using other = await EmbeddedStreamer.start(house.xvnc, { 'desktop.screen': '960x500@25' });
 
     const { payload } = await house.client.next('screen/updated');
 
-    assert.deepEqual({ width: payload.width, height: payload.height }, { width: 900, height: 500 });
+    assert.deepEqual({ width: payload.width, height: payload.height }, { width: 960, height: 500 });
     assert.equal((await other.stop()).code, 0);
   });
 });

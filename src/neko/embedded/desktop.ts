@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
 import type { ScreenSize } from '../../signaling/messages.ts';
+import { ScreenChanges } from './changes.ts';
 import { Clipboard } from './clipboard.ts';
 import { Cursor } from './cursor.ts';
 import { DesktopInputs } from './input.ts';
+import { KeyboardLayout } from './keyboard-layout.ts';
+import { Modifiers } from './modifiers.ts';
 import { Screen } from './screen.ts';
 import { Screenshots } from './screenshot.ts';
 import { unminimizeWindows } from './unminimize.ts';
@@ -13,6 +16,8 @@ export interface DesktopOptions {
   /** The size to start with; where the server refuses it, the one that it has stays. */
   screen: ScreenSize;
   unminimize: boolean;
+  /** Whether touch moves and presses the pointer. */
+  touch: boolean;
   /** The whole environment of the programs that help with it. */
   env: NodeJS.ProcessEnv;
 }
@@ -24,6 +29,9 @@ export class Desktop implements AsyncDisposable {
   readonly screen: Screen;
   readonly clipboard: Clipboard;
   readonly screenshots: Screenshots;
+  readonly changes: ScreenChanges;
+  readonly layout: KeyboardLayout;
+  readonly modifiers: Modifiers;
   readonly #display: XDisplay;
   readonly #stopUnminimizing: () => void;
   #closing: Promise<void> | undefined;
@@ -44,7 +52,12 @@ export class Desktop implements AsyncDisposable {
     const clipboard = await Clipboard.open(display, logger);
     const stopUnminimizing = options.unminimize ? await unminimizeWindows(display) : () => undefined;
     const screenshots = new Screenshots({ display, screen }, options.env, logger);
-    const desktop = new Desktop({ display, screen, clipboard, screenshots, stopUnminimizing }, logger);
+    const layout = new KeyboardLayout(display, { ...options.env, DISPLAY: options.display });
+    const desktop = new Desktop(
+      { display, screen, clipboard, screenshots, layout, stopUnminimizing, hasTouch: options.touch },
+      logger,
+    );
+    await desktop.input.releaseStuck();
     opening.move();
     return desktop;
   }
@@ -55,6 +68,8 @@ export class Desktop implements AsyncDisposable {
       screen: Screen;
       clipboard: Clipboard;
       screenshots: Screenshots;
+      layout: KeyboardLayout;
+      hasTouch: boolean;
       stopUnminimizing: () => void;
     },
     logger: Logger,
@@ -63,8 +78,11 @@ export class Desktop implements AsyncDisposable {
     this.screen = parts.screen;
     this.clipboard = parts.clipboard;
     this.screenshots = parts.screenshots;
+    this.layout = parts.layout;
+    this.modifiers = new Modifiers(parts.display);
     this.#stopUnminimizing = parts.stopUnminimizing;
-    this.input = new DesktopInputs(parts.display, logger);
+    this.input = new DesktopInputs(parts.display, { hasTouch: parts.hasTouch }, logger);
+    this.changes = new ScreenChanges(parts.display);
     this.cursor = new Cursor(parts.display, logger);
   }
 
@@ -85,6 +103,7 @@ export class Desktop implements AsyncDisposable {
   async #close(): Promise<void> {
     await this.input.close();
     this.#stopUnminimizing();
+    this.changes.close();
     this.cursor.close();
     this.clipboard.close();
     this.screen.close();

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'vitest';
 import { nekoCommand } from '../options.ts';
-import { FlagError, readFlags } from './flags.ts';
+import { FlagError } from './flag-readers.ts';
+import { readFlags } from './flags.ts';
 
 test('a flag is read as --a.b=v, --a.b v or a bare boolean, and wins over its variable', () => {
   const flags = readFlags(
@@ -35,7 +36,7 @@ test('what nekogate passes to a neko is taken as it is', () => {
   const flags = readFlags(args.slice(1), env);
 
   assert.deepEqual(flags['desktop.screen'], { width: 1600, height: 900, rate: 30 });
-  assert.equal(flags['capture.video.pipelines'].framesPerSecond, 30);
+  assert.equal(flags['capture.video.pipelines'].get('main')?.framesPerSecond, '30');
   assert.equal(flags['member.multiuser.admin_password'], 'a');
 });
 

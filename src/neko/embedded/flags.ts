@@ -1,28 +1,28 @@
 // neko's own flags and environment: `--a.b value`, `--a.b=value`, a bare `--a.b` for a boolean, or NEKO_A_B; the flag wins.
 // One that this streamer does not know, or cannot honour, stops it: half-obeyed settings are worse than none.
-import { isIP } from 'node:net';
-import { z } from 'zod';
-import { IceServer, type ScreenSize } from '../../signaling/messages.ts';
-import { DEFAULT_ENCODING, ENCODER_SETTINGS, type VideoEncoding } from './pipelines.ts';
+import {
+  address,
+  addresses,
+  boolean,
+  duration,
+  fraction,
+  frameRate,
+  iceServers,
+  integer,
+  list,
+  noIceServers,
+  only,
+  portRange,
+  screen,
+  text,
+  videoEncodings,
+  FlagError,
+  type Reader,
+} from './flag-readers.ts';
+import { DEFAULT_ENCODING } from './pipelines.ts';
 import { SILENT_PIPELINE } from '../silence.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'disabled'] as const;
-
-/** A setting that was refused; the message says which and what would do. */
-export class FlagError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'FlagError';
-  }
-}
-
-/** Reads one value. Throws FlagError when it isn't one that can be honoured; `says` is for the list of what is supported. */
-interface Reader<T> {
-  isBoolean: boolean;
-  says: string;
-  fallback: T;
-  read(value: string): T;
-}
 
 const FLAGS = {
   'server.bind': address('127.0.0.1:8080'),
@@ -36,22 +36,25 @@ const FLAGS = {
   'server.key': only(''),
   'desktop.display': text(''),
   'desktop.screen': screen({ width: 1280, height: 720, rate: 30 }),
-  'desktop.input.enabled': only('false'),
+  'desktop.input.enabled': boolean(false),
   'desktop.input.socket': text(''),
   'desktop.unminimize': boolean(true),
   'desktop.upload_drop': only('false'),
   'desktop.file_chooser_dialog': only('false'),
   'capture.video.display': text(''),
   'capture.video.codec': only('vp8'),
-  'capture.video.ids': only('main', ''),
-  'capture.video.pipelines': videoEncoding(DEFAULT_ENCODING),
+  'capture.video.ids': list([]),
+  'capture.video.pipelines': videoEncodings(new Map([['main', DEFAULT_ENCODING]])),
   'capture.audio.device': text(''),
   'capture.audio.codec': only('opus'),
   'capture.audio.pipeline': only('', SILENT_PIPELINE),
   'capture.broadcast.autostart': boolean(false),
-  'capture.screencast.enabled': only('false'),
+  'capture.screencast.enabled': boolean(false),
+  'capture.screencast.rate': frameRate(10),
+  'capture.screencast.quality': integer(60, { min: 1, max: 100 }),
   'capture.webcam.enabled': only('false'),
-  'capture.microphone.enabled': only('false'),
+  'capture.microphone.enabled': boolean(false),
+  'capture.microphone.device': text('audio_input'),
   'webrtc.icelite': boolean(false),
   'webrtc.icetrickle': only('true'),
   'webrtc.iceservers.frontend': iceServers(),
@@ -61,17 +64,27 @@ const FLAGS = {
   'webrtc.epr': portRange({ min: 59_000, max: 59_100 }),
   'webrtc.udpmux': only('0', ''),
   'webrtc.tcpmux': only('0', ''),
-  'webrtc.estimator.enabled': only('false'),
+  'webrtc.estimator.enabled': boolean(false),
+  'webrtc.estimator.passive': boolean(false),
+  'webrtc.estimator.debug': boolean(false),
+  'webrtc.estimator.initial_bitrate': integer(1_000_000),
+  'webrtc.estimator.read_interval': duration(2000),
+  'webrtc.estimator.stable_duration': duration(12_000),
+  'webrtc.estimator.unstable_duration': duration(6000),
+  'webrtc.estimator.stalled_duration': duration(24_000),
+  'webrtc.estimator.downgrade_backoff': duration(10_000),
+  'webrtc.estimator.upgrade_backoff': duration(5000),
+  'webrtc.estimator.diff_threshold': fraction(0.15),
   'member.provider': only('multiuser', 'noauth'),
   'member.multiuser.admin_password': text('admin'),
   'member.multiuser.user_password': text('neko'),
   'session.api_token': text(''),
-  'session.private_mode': only('false'),
+  'session.private_mode': boolean(false),
   'session.locked_logins': boolean(false),
   'session.locked_controls': boolean(false),
-  'session.control_protection': only('false'),
+  'session.control_protection': boolean(false),
   'session.implicit_hosting': boolean(false),
-  'session.inactive_cursors': only('false'),
+  'session.inactive_cursors': boolean(false),
   'session.merciful_reconnect': boolean(true),
   'session.heartbeat_interval': integer(10),
   'session.file': only(''),
@@ -101,7 +114,11 @@ export function readFlags(args: readonly string[], env: NodeJS.ProcessEnv): Flag
     const setting = given.get(name);
     return [name, setting === undefined ? reader.fallback : readSetting(reader, setting)];
   });
-  return Object.fromEntries(values);
+  const flags: Flags = Object.fromEntries(values);
+  const unknown = flags['capture.video.ids'].find((id) => !flags['capture.video.pipelines'].has(id));
+  if (unknown !== undefined)
+    throw new FlagError(`--capture.video.ids: there is no pipeline ${JSON.stringify(unknown)}`);
+  return flags;
 }
 
 /** One line a flag. */
@@ -164,173 +181,4 @@ function isFlagName(name: string): name is FlagName {
 
 function variableOf(name: string): string {
   return `NEKO_${name.toUpperCase().replaceAll('.', '_')}`;
-}
-
-function text(fallback: string): Reader<string> {
-  return { isBoolean: false, says: 'TEXT', fallback, read: (value) => value };
-}
-
-/** The first is the default. */
-function only<const V extends readonly [string, ...string[]]>(...values: V): Reader<V[number]> {
-  return {
-    isBoolean: values.every((value) => value === 'false' || value === 'true'),
-    says: values.map((value) => (value === '' ? "''" : value)).join('|'),
-    fallback: values[0],
-    read: (value) => {
-      const found = values.find((one) => one === value);
-      if (found === undefined) throw new FlagError(`${JSON.stringify(value)} cannot be honoured`);
-      return found;
-    },
-  };
-}
-
-function boolean(fallback: boolean): Reader<boolean> {
-  return {
-    isBoolean: true,
-    says: 'true|false',
-    fallback,
-    read: (value) => {
-      if (['true', '1', 't', 'T', 'TRUE', 'True'].includes(value)) return true;
-      if (['false', '0', 'f', 'F', 'FALSE', 'False'].includes(value)) return false;
-      throw new FlagError(`${JSON.stringify(value)} is not a boolean`);
-    },
-  };
-}
-
-function integer(fallback: number): Reader<number> {
-  return {
-    isBoolean: false,
-    says: 'INTEGER',
-    fallback,
-    read: (value) => {
-      if (!/^\d{1,9}$/.test(value)) throw new FlagError(`${JSON.stringify(value)} is not a whole number`);
-      return Number(value);
-    },
-  };
-}
-
-function list(fallback: string[]): Reader<string[]> {
-  return {
-    isBoolean: false,
-    says: 'A,B,...',
-    fallback,
-    read: (value) => value.split(',').filter((part) => part !== ''),
-  };
-}
-
-function addresses(): Reader<string[]> {
-  return {
-    isBoolean: false,
-    says: 'ADDRESS,...',
-    fallback: [],
-    read: (value) => {
-      const parts = value.split(',').filter((part) => part !== '');
-      const wrong = parts.find((part) => isIP(part) === 0);
-      if (wrong !== undefined) throw new FlagError(`${JSON.stringify(wrong)} is not an IP address`);
-      return parts;
-    },
-  };
-}
-
-function address(fallback: string): Reader<{ host: string; port: number }> {
-  const read = (value: string): { host: string; port: number } => {
-    const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value) ?? [];
-    if (port === undefined || Number(port) > 65_535) throw new FlagError(`${JSON.stringify(value)} is not HOST:PORT`);
-    return { host: bracketed ?? (plain === undefined || plain === '' ? '0.0.0.0' : plain), port: Number(port) };
-  };
-  return { isBoolean: false, says: 'HOST:PORT', fallback: read(fallback), read };
-}
-
-function screen(fallback: ScreenSize): Reader<ScreenSize> {
-  return {
-    isBoolean: false,
-    says: 'WIDTHxHEIGHT@RATE',
-    fallback,
-    read: (value) => {
-      const [, width, height, rate] = /^(\d{1,5})x(\d{1,5})@(\d{1,3})$/.exec(value) ?? [];
-      if (width === undefined) throw new FlagError(`${JSON.stringify(value)} is not a screen`);
-      return { width: Number(width), height: Number(height), rate: Number(rate) };
-    },
-  };
-}
-
-function portRange(fallback: { min: number; max: number }): Reader<{ min: number; max: number }> {
-  return {
-    isBoolean: false,
-    says: 'MIN-MAX',
-    fallback,
-    read: (value) => {
-      const [, min, max] = /^(\d{1,5})-(\d{1,5})$/.exec(value) ?? [];
-      const range = { min: Number(min), max: Number(max) };
-      if (min === undefined || range.min < 1 || range.max > 65_535 || range.min > range.max) {
-        throw new FlagError(`${JSON.stringify(value)} is not a range of ports`);
-      }
-      return range;
-    },
-  };
-}
-
-function iceServers(): Reader<IceServer[]> {
-  return {
-    isBoolean: false,
-    says: `'[{"urls":["turn:..."],"username":"...","credential":"..."}]'`,
-    fallback: [],
-    read: (value) => {
-      const servers = z.array(IceServer).safeParse(parseJson(value));
-      // What was given holds credentials: the error doesn't repeat it.
-      if (!servers.success) throw new FlagError('not a list of ICE servers');
-      return servers.data;
-    },
-  };
-}
-
-/** Under icelite the backend's servers are ignored, as neko ignores them, so only a list without addresses is honest. */
-function noIceServers(): Reader<IceServer[]> {
-  const anyServers = iceServers();
-  return {
-    isBoolean: false,
-    says: '[]',
-    fallback: [],
-    read: (value) => {
-      const servers = value === '' ? [] : anyServers.read(value);
-      if (servers.some((server) => (server.urls ?? []).length > 0))
-        throw new FlagError('cannot use STUN or TURN itself');
-      return servers;
-    },
-  };
-}
-
-const SETTING = /^(?:-?[a-z0-9]{1,12}|round\(\d{1,12}\))$/;
-const plainValue = (value: string): string => value.replace(/^round\((\d+)\)$/, '$1');
-
-const Pipelines = z.strictObject({
-  main: z.strictObject({
-    fps: z.string().regex(/^([1-9]|[1-5]\d|60)$/),
-    gst_encoder: z.literal('vp8enc'),
-    gst_params: z.partialRecord(z.enum(ENCODER_SETTINGS), z.string().regex(SETTING).transform(plainValue)).optional(),
-  }),
-});
-
-/** neko evaluates expressions of the screen's size in them; plain values are enough here, and `round(N)`, as neko needs its large numbers. */
-function videoEncoding(fallback: VideoEncoding): Reader<VideoEncoding> {
-  return {
-    isBoolean: false,
-    says: `'{"main":{"fps":"25","gst_encoder":"vp8enc","gst_params":{"target-bitrate":"round(2000000)",...}}}', plain values only`,
-    fallback,
-    read: (value) => {
-      if (value === '' || value === '{}') return fallback;
-      const pipelines = Pipelines.safeParse(parseJson(value));
-      if (!pipelines.success) throw new FlagError(`cannot be honoured (${z.prettifyError(pipelines.error)})`);
-      const { fps, gst_params: settings = {} } = pipelines.data.main;
-      return { framesPerSecond: Number(fps), settings };
-    },
-  };
-}
-
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
 }

@@ -18,7 +18,10 @@ export interface GstOptions {
   logger: Logger;
 }
 
-/** One gst-launch-1.0, its pipeline reading from its stdin and writing to its stdout. */
+/**
+ * One gst-launch-1.0, its pipeline reading from its stdin and writing to its stdout. It ends with us, however we end,
+ * even while it is paused: the kernel sees to that.
+ */
 export class GstProcess {
   /** Resolves once it is gone, with how; never rejects. */
   readonly exited: Promise<string>;
@@ -27,7 +30,7 @@ export class GstProcess {
   #stopping: Promise<void> | undefined;
 
   constructor(options: GstOptions) {
-    this.#child = spawn('gst-launch-1.0', ['-q', ...options.pipeline], {
+    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', 'gst-launch-1.0', '-q', ...options.pipeline], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: options.env,
     });
@@ -50,9 +53,23 @@ export class GstProcess {
     });
   }
 
+  /** Whether what was written still waits to be read. */
+  get isFull(): boolean {
+    return this.#child.stdin.writableNeedDrain;
+  }
+
   /** Writes to the pipeline's stdin; false when it should be given time to read. Lost when the process is gone. */
   write(bytes: Uint8Array): boolean {
     return this.#child.stdin.writable && this.#child.stdin.write(bytes);
+  }
+
+  /** Stops it in its tracks, at no cost, until `resume`. Only once it runs: while it starts it may hold what others wait for. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
   }
 
   /** Resolves once the process is gone. */
@@ -62,6 +79,7 @@ export class GstProcess {
 
   async #stop(): Promise<void> {
     this.#child.kill('SIGTERM');
+    this.#child.kill('SIGCONT');
     const hammer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_GRACE_MS);
     await this.exited;
     clearTimeout(hammer);

@@ -1,10 +1,15 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiError, ApiRoutes, authenticate } from './api.ts';
+import { addAbsentRoutes } from './api-absent.ts';
+import { addBatchRoute } from './api-batch.ts';
 import { addControlRoutes } from './api-control.ts';
-import { addDesktopRoutes } from './api-desktop.ts';
+import { addDesktopRoutes, type ScreencastOptions } from './api-desktop.ts';
+import { addKeyboardRoutes } from './api-keyboard.ts';
+import { addMembersRoutes } from './api-members.ts';
 import { addLoginRoute, addSessionRoutes } from './api-session.ts';
 import { addSessionsRoutes } from './api-sessions.ts';
+import { addSettingsRoutes } from './api-settings.ts';
 import type { RoomParts } from './client-events.ts';
 import type { MemberProvider } from './members.ts';
 import { SocketServer } from './socket.ts';
@@ -18,6 +23,8 @@ export interface HttpOptions {
   provider: MemberProvider;
   /** The metrics page's text; undefined: no such page. */
   metrics: (() => string) | undefined;
+  /** Undefined: there are no screencasts. */
+  screencast: ScreencastOptions | undefined;
   /** Origins that browsers may connect from; empty: any, as with neko. */
   origins: readonly string[];
 }
@@ -39,8 +46,14 @@ export class HttpServer implements AsyncDisposable {
       if (status >= 500) logger.error({ err: error, route: request.routeOptions.url }, 'request failed');
       await reply.code(status).send({ code: status, message });
     });
-    app.setNotFoundHandler(async (_request, reply) => {
-      await reply.code(404).type('text/plain').send('404 page not found\n');
+    const paths: RegExp[] = [];
+    app.addHook('onRoute', ({ url }) => {
+      paths.push(patternOf(url));
+    });
+    app.setNotFoundHandler(async (request, reply) => {
+      const path = request.url.replace(/\?.*/s, '');
+      if (paths.some((pattern) => pattern.test(path))) await reply.code(405).send();
+      else await reply.code(404).type('text/plain').send('404 page not found\n');
     });
     app.get('/health', async (_request, reply) => reply.type('text/plain').send('true'));
     const { metrics } = options;
@@ -52,7 +65,12 @@ export class HttpServer implements AsyncDisposable {
     addSessionRoutes(routes, parts.room);
     addSessionsRoutes(routes, parts.room);
     addControlRoutes(routes, parts.room);
-    addDesktopRoutes(routes, parts.room, parts.desktop);
+    addSettingsRoutes(routes, parts.room);
+    addDesktopRoutes(routes, parts.room, parts.desktop, options.screencast);
+    addKeyboardRoutes(routes, parts.desktop);
+    addMembersRoutes(routes, parts.room);
+    addAbsentRoutes(routes);
+    addBatchRoute(app);
     const sockets = new SocketServer(parts, logger);
     takeUpgrades(app, sockets, parts, options);
     await app.listen({ host: options.host, port: options.port });
@@ -96,6 +114,11 @@ function takeUpgrades(app: FastifyInstance, sockets: SocketServer, parts: RoomPa
     }
     sockets.upgrade(request, socket, head, authenticate(parts.room, request));
   });
+}
+
+/** What a route's path matches, whatever the method. */
+function patternOf(url: string): RegExp {
+  return new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}$`);
 }
 
 function toAnswer(error: unknown): { status: number; message: string } {

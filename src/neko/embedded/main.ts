@@ -2,7 +2,8 @@
 // own flags and NEKO_ variables. Exits with 0 after SIGTERM or SIGINT, 1 when its X server is gone, 2 for a setting that it
 // doesn't support. The log is on stderr, a line each.
 import { pino, type Logger } from 'pino';
-import { FlagError, type Flags, listFlags, readFlags } from './flags.ts';
+import { FlagError } from './flag-readers.ts';
+import { type Flags, listFlags, readFlags } from './flags.ts';
 import { Streamer } from './streamer.ts';
 
 // oxlint-disable-next-line node/no-process-env -- a program of its own, set up as neko is; src/config.ts is nekogate's

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { BitrateMeter } from './bitrate-meter.ts';
+import { Doze } from './doze.ts';
 import { GstProcess } from './gst-process.ts';
 import { type RtpPacket, RtpStreamReader, startsVp8KeyFrame } from './rtp-stream.ts';
 
@@ -10,32 +12,61 @@ const RESTARTS_MAX = 10;
 const QUIET_MS = 30_000;
 // Between two key frames that viewers asked for: a key frame is large, and one serves all who ask meanwhile.
 const KEY_FRAME_GAP_MS = 200;
+// Who is about to watch asks for the picture by then, or isn't going to.
+const EXPECTED_MS = 10_000;
 
 export interface SourcePacket extends RtpPacket {
-  /** Another number after each start of the pipeline: sequence and time start anew with it. */
-  epoch: number;
+  /** Another one after each start of a pipeline, whichever: sequence and time start anew with it. */
+  epoch: symbol;
   startsKeyFrame: boolean;
 }
 
+/** What one viewer's stream is made of. */
+export interface PacketSource extends AsyncDisposable {
+  readonly id: string;
+  /** How many it has now. */
+  readonly listeners: number;
+  readonly isRunning: boolean;
+  /** How often it was started. */
+  readonly starts: number;
+  /** All that it has given. */
+  readonly bytes: number;
+  /** What it gives, in bits a second; 0 while that isn't known. */
+  readonly bitrate: number;
+  /** Gets ready for somebody who is about to subscribe. */
+  expect(): void;
+  /** Calls `listener` with each packet until the returned function is called. The first one starts it. */
+  subscribe(listener: (packet: SourcePacket) => void): () => void;
+  requestKeyFrame(): void;
+}
+
 export interface MediaSourceOptions {
-  name: 'video' | 'audio';
+  /** What it is called among its kind. */
+  id: string;
   /** The pipeline's arguments, asked for at each start. */
   pipeline: () => readonly string[];
   env: NodeJS.ProcessEnv;
   /** Whether packets are VP8, with key frames that can be asked for by RTCP on the pipeline's stdin. */
   keyFrames: boolean;
   ssrc: number;
+  /** Calls its listener when what is captured changes, until the returned function is called. Undefined: it always may. */
+  watchChanges: ((listener: () => void) => () => void) | undefined;
 }
 
-/** One capture and encode for all viewers: runs while there are any, and is started again when it dies. */
-export class MediaSource implements AsyncDisposable {
+/**
+ * One capture and encode for all viewers: runs while there are any, and is started again when it dies. While nothing
+ * changes it dozes, and gives a frame now and then.
+ */
+export class MediaSource implements PacketSource {
   readonly #options: MediaSourceOptions;
   readonly #logger: Logger;
   readonly #listeners = new Set<(packet: SourcePacket) => void>();
+  readonly #meter = new BitrateMeter();
   #run: Run | undefined;
   #ending: Promise<void> = Promise.resolve();
-  #epoch = 0;
   #starts = 0;
+  #bytes = 0;
+  #expectedTimer: NodeJS.Timeout | undefined;
   #failures = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #keyFrameTimer: NodeJS.Timeout | undefined;
@@ -45,7 +76,11 @@ export class MediaSource implements AsyncDisposable {
 
   constructor(options: MediaSourceOptions, logger: Logger) {
     this.#options = options;
-    this.#logger = logger.child({ source: options.name });
+    this.#logger = logger.child({ source: options.id });
+  }
+
+  get id(): string {
+    return this.#options.id;
   }
 
   get isRunning(): boolean {
@@ -57,9 +92,37 @@ export class MediaSource implements AsyncDisposable {
     return this.#starts;
   }
 
+  /** All that it has given, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** What it gives, in bits a second; 0 while that isn't known. */
+  get bitrate(): number {
+    return this.#run === undefined ? 0 : this.#meter.read(performance.now());
+  }
+
+  /** Starts the pipeline for somebody who is about to watch, so that the picture is there when asked for. */
+  expect(): void {
+    if (this.#closed || this.#listeners.size > 0) return;
+    clearTimeout(this.#expectedTimer);
+    this.#expectedTimer = setTimeout(() => {
+      this.#expectedTimer = undefined;
+      this.#reconcile();
+    }, EXPECTED_MS);
+    this.#reconcile();
+  }
+
   /** Calls `listener` with each packet until the returned function is called. The first one starts the pipeline. */
   subscribe(listener: (packet: SourcePacket) => void): () => void {
     this.#listeners.add(listener);
+    this.#run?.doze?.wake();
+    clearTimeout(this.#expectedTimer);
+    this.#expectedTimer = undefined;
     if (this.#run === undefined && this.#restartTimer === undefined) this.#failures = 0;
     this.#reconcile();
     return () => {
@@ -98,6 +161,7 @@ export class MediaSource implements AsyncDisposable {
   /** Ends the pipeline for good; resolves once its process is gone. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#expectedTimer);
     this.#listeners.clear();
     this.#reconcile();
     await this.#ending;
@@ -108,7 +172,8 @@ export class MediaSource implements AsyncDisposable {
   }
 
   #reconcile(): void {
-    const wanted = !this.#closed && this.#held === 0 && this.#listeners.size > 0;
+    const isWatched = this.#listeners.size > 0 || this.#expectedTimer !== undefined;
+    const wanted = !this.#closed && this.#held === 0 && isWatched;
     if (!wanted) {
       clearTimeout(this.#restartTimer);
       this.#restartTimer = undefined;
@@ -119,30 +184,48 @@ export class MediaSource implements AsyncDisposable {
   }
 
   #start(): void {
-    this.#epoch += 1;
+    const pipeline = this.#pipeline();
+    if (pipeline === undefined) return;
     this.#starts += 1;
-    const epoch = this.#epoch;
     const reader = new RtpStreamReader();
     const process = new GstProcess({
-      pipeline: this.#options.pipeline(),
+      pipeline,
       env: this.#options.env,
       logger: this.#logger,
       onOutput: (chunk) => {
-        for (const packet of reader.read(chunk)) this.#deliver(packet, epoch);
+        for (const packet of reader.read(chunk)) this.#deliver(packet, run);
       },
     });
-    const run: Run = { process, startedAt: performance.now() };
+    const run: Run = {
+      epoch: Symbol(this.#options.id),
+      process,
+      startedAt: performance.now(),
+      doze: this.#options.watchChanges && new Doze(process, this.#options.watchChanges),
+    };
     this.#run = run;
+    this.#meter.reset();
     // A pipeline's first frame is a key frame.
     this.#keyFrameAskedAt = run.startedAt;
     void process.exited.then((how) => {
+      run.doze?.close();
       if (this.#run === run) this.#fail(run, how);
     });
-    this.#logger.info({ epoch }, 'pipeline started');
+    this.#logger.info({ start: this.#starts }, 'pipeline started');
+  }
+
+  #pipeline(): readonly string[] | undefined {
+    try {
+      return this.#options.pipeline();
+    } catch (error) {
+      this.#failures = RESTARTS_MAX;
+      this.#logger.error({ err: error }, 'there is no such pipeline for this screen');
+      return undefined;
+    }
   }
 
   #end(run: Run): void {
     this.#run = undefined;
+    run.doze?.close();
     clearTimeout(this.#keyFrameTimer);
     this.#keyFrameTimer = undefined;
     const before = this.#ending;
@@ -165,22 +248,28 @@ export class MediaSource implements AsyncDisposable {
     }, delay);
   }
 
-  #deliver(packet: RtpPacket, epoch: number): void {
-    if (epoch !== this.#epoch || this.#run === undefined) return;
+  #deliver(packet: RtpPacket, run: Run): void {
+    if (run !== this.#run) return;
+    this.#bytes += packet.payload.length;
+    this.#meter.add(packet.payload.length, performance.now());
+    if (packet.marker) run.doze?.frameCame();
     const startsKeyFrame = this.#options.keyFrames && startsVp8KeyFrame(packet.payload);
-    const delivered = { ...packet, epoch, startsKeyFrame };
+    const delivered = { ...packet, epoch: run.epoch, startsKeyFrame };
     for (const listener of this.#listeners) listener(delivered);
   }
 
   #askForKeyFrame(): void {
     this.#keyFrameAskedAt = performance.now();
+    this.#run?.doze?.wake();
     this.#run?.process.write(pictureLossIndication(this.#options.ssrc));
   }
 }
 
 interface Run {
+  epoch: symbol;
   process: GstProcess;
   startedAt: number;
+  doze: Doze | undefined;
 }
 
 /** RTCP's plea for a key frame (RFC 4585, section 6.3.1). */

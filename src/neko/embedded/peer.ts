@@ -1,19 +1,14 @@
 import type { Logger } from 'pino';
-import {
-  type Address,
-  MediaStream,
-  MediaStreamTrack,
-  RTCPeerConnection,
-  RTCRtpCodecParameters,
-  type RTCDataChannel,
-  type RTCRtpSender,
-  RtcpPayloadSpecificFeedback,
-} from 'werift';
+import type { MediaStreamTrack } from 'werift';
 import { encodeOutput, type OutputEvent } from '../../input/data-channel.ts';
-import { type Check, LiteNomination } from './lite-nomination.ts';
+import { AutoQuality, type EstimatorSettings } from './auto-quality.ts';
+import { BandwidthEstimator } from './bandwidth-estimator.ts';
 import { MediaSender } from './media-sender.ts';
-import type { MediaSource } from './media-source.ts';
+import type { PacketSource } from './media-source.ts';
+import { PeerFeedback } from './peer-feedback.ts';
+import { type OfferedConnection, offerConnection, type PeerNetwork } from './peer-connection.ts';
 import { AUDIO, VIDEO } from './pipelines.ts';
+import type { Qualities } from './qualities.ts';
 import {
   type Candidate,
   finishOffer,
@@ -22,30 +17,20 @@ import {
   isPlainUdp,
   trimAnswer,
 } from './session-description.ts';
-import type { UdpPorts } from './udp-ports.ts';
 
 // Whoever has not connected by then is not coming.
 const CONNECT_TIMEOUT_MS = 30_000;
 // Browsers check the connection every 2.5 s or so; one that is silent for longer is gone without a word.
 const SILENCE_MAX_MS = 15_000;
 const SILENCE_CHECK_MS = 2500;
-// Another program may take a port between our trying it and binding it; that often in a row it is no coincidence.
-const BIND_ATTEMPTS_MAX = 5;
 // A viewer that doesn't read its data channel gets no more cursors until it has.
 const DATA_BUFFER_MAX_BYTES = 1_048_576;
 
-class PortTaken extends Error {}
-
-export interface PeerNetwork {
-  ports: UdpPorts;
-  iceLite: boolean;
-  /** The addresses to offer; empty: this machine's own. */
-  addresses: readonly string[];
-}
-
 export interface PeerMedia {
-  video: MediaSource;
-  audio: MediaSource | undefined;
+  qualities: Qualities;
+  audio: PacketSource;
+  /** Undefined: what connections carry isn't estimated, and nothing is chosen by it. */
+  estimator: EstimatorSettings | undefined;
 }
 
 /** What happens to a peer, told once each, but for messages. */
@@ -53,104 +38,84 @@ export interface PeerListener {
   connected(): void;
   channelOpened(): void;
   message(bytes: Uint8Array): void;
+  /** The viewer sends sound, or a picture. */
+  shared(track: MediaStreamTrack): void;
+  /** The video's quality was changed by what the connection carries. */
+  qualityChanged(): void;
   closed(): void;
 }
+
+/** As neko counts the states of a connection in its metrics. */
+export const PEER_STATES = { new: 0, closed: 1, failed: 2, disconnected: 3, connecting: 4, connected: 5 } as const;
 
 /** One viewer's WebRTC connection: we offer video, audio and the data channel. */
 export class Peer {
   readonly candidates: readonly Candidate[];
-  readonly #connection: RTCPeerConnection;
-  readonly #channel: RTCDataChannel;
+  readonly feedback = new PeerFeedback(() => this.#video.requestKeyFrame());
+  readonly #parts: OfferedConnection;
+  readonly #media: PeerMedia;
   readonly #video: MediaSender;
-  readonly #audio: MediaSender | undefined;
+  readonly #audio: MediaSender;
+  readonly #estimator: BandwidthEstimator | undefined;
   readonly #listener: PeerListener;
-  readonly #release: () => void;
   readonly #logger: Logger;
   readonly #connectTimer: NodeJS.Timeout;
+  readonly #channelBytes = { sent: 0, received: 0 };
+  readonly #closeListeners: (() => void)[] = [];
   #silenceTimer: NodeJS.Timeout | undefined;
+  #estimateTimer: NodeJS.Timeout | undefined;
   #heardAt = performance.now();
-  #hasAudio = false;
+  #wantsVideo = false;
+  #wantsAudio = false;
+  #isPaused = false;
+  #isAuto = false;
   #isConnected = false;
+  #toldCandidates = 0;
+  #stateChanges = 0;
   #closing: Promise<void> | undefined;
 
   /** Binds a port and prepares the offer. Rejects, and leaves nothing open, when no port can be had. */
   static async open(network: PeerNetwork, media: PeerMedia, listener: PeerListener, logger: Logger): Promise<Peer> {
-    for (let attempt = 1; ; attempt += 1) {
-      const port = await network.ports.take();
-      try {
-        return await Peer.#openOn(port, network, media, listener, logger);
-      } catch (error) {
-        network.ports.release(port);
-        if (!(error instanceof PortTaken) || attempt === BIND_ATTEMPTS_MAX) throw error;
-      }
-    }
-  }
-
-  static async #openOn(
-    port: number,
-    network: PeerNetwork,
-    media: PeerMedia,
-    listener: PeerListener,
-    logger: Logger,
-  ): Promise<Peer> {
     const heard = { tell: (): void => undefined };
-    const nomination = network.iceLite ? new LiteNomination() : undefined;
-    const connection = createConnection(port, network.iceLite, (check, from) => {
-      heard.tell();
-      return nomination?.admit(check, from) ?? true;
+    const parts = await offerConnection(network, {
+      transportFeedback: media.estimator !== undefined,
+      heard: () => heard.tell(),
     });
-    try {
-      // neko's order of sections, and one stream for both, so that browsers keep them in step.
-      const stream = new MediaStream({ id: 'stream' });
-      const audio = addSender(connection, 'audio', stream);
-      const video = addSender(connection, 'video', stream);
-      const channel = connection.createDataChannel('data');
-      await connection.setLocalDescription(await connection.createOffer());
-      nomination?.attach(connection);
-      const addresses = network.addresses.length > 0 ? network.addresses : hostAddresses();
-      const peer = new Peer(
-        { connection, channel, video, audio, candidates: hostCandidates(addresses, boundPort(connection, port)) },
-        media,
-        listener,
-        () => network.ports.release(port),
-        logger,
-      );
-      heard.tell = () => (peer.#heardAt = performance.now());
-      return peer;
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
+    const addresses = network.addresses.length > 0 ? network.addresses : hostAddresses();
+    const peer = new Peer(parts, hostCandidates(addresses, parts.port), media, listener, logger);
+    heard.tell = () => (peer.#heardAt = performance.now());
+    return peer;
   }
 
   private constructor(
-    parts: {
-      connection: RTCPeerConnection;
-      channel: RTCDataChannel;
-      video: RTCRtpSender;
-      audio: RTCRtpSender;
-      candidates: readonly Candidate[];
-    },
+    parts: OfferedConnection,
+    candidates: readonly Candidate[],
     media: PeerMedia,
     listener: PeerListener,
-    release: () => void,
     logger: Logger,
   ) {
-    this.#connection = parts.connection;
-    this.#channel = parts.channel;
-    this.candidates = parts.candidates;
+    this.#parts = parts;
+    this.candidates = candidates;
+    this.#media = media;
     this.#listener = listener;
-    this.#release = release;
     this.#logger = logger;
-    this.#video = new MediaSender(media.video, parts.video, { clockRate: VIDEO.clockRate, needsKeyFrame: true });
-    this.#audio =
-      media.audio && new MediaSender(media.audio, parts.audio, { clockRate: AUDIO.clockRate, needsKeyFrame: false });
-    this.#connectTimer = setTimeout(() => void this.close(), CONNECT_TIMEOUT_MS);
-    parts.video.onRtcp.subscribe((packet) => {
-      if (packet.type === RtcpPayloadSpecificFeedback.type && asksForKeyFrame(packet)) this.#video.requestKeyFrame();
+    this.#estimator = media.estimator && new BandwidthEstimator(media.estimator.initialBitrate);
+    this.#video = new MediaSender(media.qualities.default, parts.video, {
+      clockRate: VIDEO.clockRate,
+      needsKeyFrame: true,
+      sent: this.#estimator && ((bytes) => this.#noteSent(bytes)),
     });
+    this.#audio = new MediaSender(media.audio, parts.audio, { clockRate: AUDIO.clockRate, needsKeyFrame: false });
+    this.#connectTimer = setTimeout(() => void this.close(), CONNECT_TIMEOUT_MS);
+    parts.video.onRtcp.subscribe((packet) => this.feedback.receive(packet));
+    // werift's own estimate is of no use for choosing, and it never forgets a packet that it noted.
+    parts.video.senderBWE.rtpPacketSent = () => undefined;
+    parts.video.senderBWE.receiveTWCC = (report) => this.#estimator?.received(report, performance.now());
+    parts.audio.senderBWE.rtpPacketSent = () => undefined;
+    parts.connection.onTrack.subscribe((track) => listener.shared(track));
     parts.connection.connectionStateChange.subscribe((state) => this.#follow(state));
     parts.channel.onMessage.subscribe((data) => {
+      this.#channelBytes.received += data.length;
       if (typeof data !== 'string') listener.message(data);
     });
     parts.channel.stateChanged.subscribe((state) => {
@@ -160,48 +125,123 @@ export class Peer {
 
   /** What to send the viewer. */
   get offer(): string {
-    return finishOffer(this.#connection.localDescription?.sdp ?? '', this.candidates);
+    return this.#description();
   }
 
   get isVideoEnabled(): boolean {
-    return this.#video.isEnabled;
+    return this.#wantsVideo;
   }
 
   get isAudioEnabled(): boolean {
-    return this.#hasAudio;
+    return this.#wantsAudio;
+  }
+
+  /** The quality that it gets, or is about to. */
+  get quality(): PacketSource {
+    return this.#video.source;
+  }
+
+  /** Whether the quality follows what the connection carries. */
+  get isAuto(): boolean {
+    return this.#isAuto;
+  }
+
+  get state(): keyof typeof PEER_STATES {
+    return this.#parts.connection.connectionState;
+  }
+
+  /** What the connection is thought to carry, in bits a second; undefined where that isn't estimated. */
+  get estimate(): number | undefined {
+    return this.#estimator?.target;
+  }
+
+  /** The viewer's candidates: all that it told of, and those that are in use. */
+  get remoteCandidates(): { told: number; used: number } {
+    const [transport] = this.#parts.connection.iceTransports;
+    const nominated = transport?.connection.nominated === undefined ? 0 : 1;
+    return { told: Math.max(this.#toldCandidates, nominated), used: nominated };
+  }
+
+  /** How often its state changed. */
+  get stateChanges(): number {
+    return this.#stateChanges;
+  }
+
+  /** What went over it so far. */
+  get bytes(): Record<'ice' | 'sctp', { sent: number; received: number }> {
+    const [transport] = this.#parts.connection.dtlsTransports;
+    return {
+      ice: { sent: transport?.bytesSent ?? 0, received: transport?.bytesReceived ?? 0 },
+      sctp: { ...this.#channelBytes },
+    };
   }
 
   /** Takes the viewer's answer. Rejects when it is none. */
   async accept(sdp: string): Promise<void> {
-    await this.#connection.setRemoteDescription({ type: 'answer', sdp: trimAnswer(sdp) });
+    await this.#parts.connection.setRemoteDescription({ type: 'answer', sdp: trimAnswer(sdp) });
+  }
+
+  /** Takes an offer of the viewer's, who wants to send something; resolves with the answer. */
+  async answer(sdp: string): Promise<string> {
+    const { connection } = this.#parts;
+    await connection.setRemoteDescription({ type: 'offer', sdp: trimAnswer(sdp) });
+    await connection.setLocalDescription(await connection.createAnswer());
+    return this.#description();
   }
 
   /** Takes a candidate of the viewer's, as RTCIceCandidateInit has it; all sections share the first one's. */
   async addCandidate(candidate: string): Promise<void> {
-    if (isPlainUdp(candidate)) await this.#connection.addIceCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 });
+    if (isPlainUdp(candidate)) {
+      this.#toldCandidates += 1;
+      await this.#parts.connection.addIceCandidate({ candidate, sdpMid: '0', sdpMLineIndex: 0 });
+    }
   }
 
   /** An offer that starts ICE anew. */
   async restart(): Promise<string> {
-    await this.#connection.setLocalDescription(await this.#connection.createOffer({ iceRestart: true }));
-    return this.offer;
+    const { connection } = this.#parts;
+    await connection.setLocalDescription(await connection.createOffer({ iceRestart: true }));
+    return this.#description();
   }
 
   setVideo(isEnabled: boolean): void {
-    if (isEnabled) this.#video.enable();
-    else this.#video.disable();
+    this.#wantsVideo = isEnabled;
+    this.#apply();
   }
 
   setAudio(isEnabled: boolean): void {
-    this.#hasAudio = isEnabled;
-    if (isEnabled) this.#audio?.enable();
-    else this.#audio?.disable();
+    this.#wantsAudio = isEnabled;
+    this.#apply();
+  }
+
+  /** Keeps picture and sound back, whatever is enabled. */
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.#apply();
+  }
+
+  setQuality(source: PacketSource): void {
+    this.#video.follow(source);
+  }
+
+  /** Returns whether it follows the connection from now on: not where that isn't estimated. */
+  setAuto(isAuto: boolean): boolean {
+    this.#isAuto = isAuto && this.#media.estimator?.isPassive === false;
+    return this.#isAuto;
   }
 
   /** Sends on the data channel; nothing while it is not open, or its buffer is full. */
   send(event: OutputEvent): void {
-    if (this.#channel.readyState !== 'open' || this.#channel.bufferedAmount > DATA_BUFFER_MAX_BYTES) return;
-    this.#channel.send(Buffer.from(encodeOutput(event).buffer));
+    const { channel } = this.#parts;
+    if (channel.readyState !== 'open' || channel.bufferedAmount > DATA_BUFFER_MAX_BYTES) return;
+    const bytes = encodeOutput(event);
+    this.#channelBytes.sent += bytes.length;
+    channel.send(Buffer.from(bytes.buffer));
+  }
+
+  /** Calls `listener` once it is closed. */
+  whenClosed(listener: () => void): void {
+    this.#closeListeners.push(listener);
   }
 
   /** Ends it; resolves once its port is free again. */
@@ -212,15 +252,30 @@ export class Peer {
   async #close(): Promise<void> {
     clearTimeout(this.#connectTimer);
     clearInterval(this.#silenceTimer);
+    clearInterval(this.#estimateTimer);
     this.#video.close();
-    this.#audio?.close();
+    this.#audio.close();
     this.#listener.closed();
-    await this.#connection.close();
-    this.#release();
+    for (const listener of this.#closeListeners) listener();
+    await this.#parts.connection.close();
+    this.#parts.release();
+  }
+
+  #description(): string {
+    return finishOffer(this.#parts.connection.localDescription?.sdp ?? '', this.candidates);
+  }
+
+  #apply(): void {
+    if (this.#closing !== undefined) return;
+    if (this.#wantsVideo && !this.#isPaused) this.#video.enable();
+    else this.#video.disable();
+    if (this.#wantsAudio && !this.#isPaused) this.#audio.enable();
+    else this.#audio.disable();
   }
 
   #follow(state: string): void {
     this.#logger.debug({ state }, 'peer');
+    this.#stateChanges += 1;
     if (state === 'connected' && !this.#isConnected) this.#connected();
     else if (state === 'failed' || state === 'disconnected' || state === 'closed') void this.close();
   }
@@ -234,70 +289,34 @@ export class Peer {
       this.#logger.info(`viewer silent for ${SILENCE_MAX_MS} ms`);
       void this.close();
     }, SILENCE_CHECK_MS);
+    const { estimator } = this.#media;
+    if (estimator !== undefined) {
+      const auto = new AutoQuality(estimator);
+      this.#estimateTimer = setInterval(() => this.#choose(auto, estimator), estimator.readIntervalMs);
+    }
     this.#video.connected();
-    this.#audio?.connected();
+    this.#audio.connected();
     this.#listener.connected();
   }
-}
 
-function createConnection(
-  port: number,
-  iceLite: boolean,
-  admit: (check: Check, from: Address) => boolean,
-): RTCPeerConnection {
-  const [ownAddress] = hostAddresses();
-  return new RTCPeerConnection({
-    iceServers: [],
-    iceLite,
-    iceUseIpv4: true,
-    iceUseIpv6: false,
-    iceUseTcp: false,
-    bundlePolicy: 'max-bundle',
-    // werift wants two ports, and takes the first that is free.
-    icePortRange: [port, port + 1],
-    // It binds a socket for each address of the machine, to `udp4`'s address, after leaving out addresses that none of these
-    // values names. So with IPv6 off this makes one socket, on all interfaces.
-    iceInterfaceAddresses: { udp4: '0.0.0.0', udp6: ownAddress ?? '127.0.0.1' },
-    ...(ownAddress === '127.0.0.1' ? { iceAdditionalHostAddresses: [ownAddress] } : {}),
-    iceFilterStunResponse: admit,
-    codecs: {
-      audio: [
-        new RTCRtpCodecParameters({
-          mimeType: 'audio/opus',
-          clockRate: AUDIO.clockRate,
-          channels: 2,
-          payloadType: AUDIO.payloadType,
-          parameters: 'minptime=10;useinbandfec=1;stereo=1',
-        }),
-      ],
-      video: [
-        new RTCRtpCodecParameters({
-          mimeType: 'video/VP8',
-          clockRate: VIDEO.clockRate,
-          payloadType: VIDEO.payloadType,
-          rtcpFeedback: [{ type: 'ccm', parameter: 'fir' }, { type: 'nack', parameter: 'pli' }, { type: 'nack' }],
-        }),
-      ],
-    },
-    headerExtensions: { audio: [], video: [] },
-  });
-}
+  /** Called right after a packet was given to werift, which numbers it at once. */
+  #noteSent(bytes: number): void {
+    const [transport] = this.#parts.connection.dtlsTransports;
+    if (transport !== undefined) this.#estimator?.sent(transport.transportSequenceNumber, bytes, performance.now());
+  }
 
-function addSender(connection: RTCPeerConnection, kind: 'audio' | 'video', stream: MediaStream): RTCRtpSender {
-  const track = new MediaStreamTrack({ kind, id: kind });
-  return connection.addTransceiver(track, { direction: 'sendonly', streams: [stream] }).sender;
-}
-
-/** The port that was bound. Throws when somebody took it since it was tried. */
-function boundPort(connection: RTCPeerConnection, wanted: number): number {
-  const [candidate] = connection.iceTransports.flatMap((transport) => transport.getLocalCandidates());
-  const bound = Number(candidate?.candidate?.split(' ')[5]);
-  if (bound !== wanted) throw new PortTaken(`UDP port ${wanted} was taken by another program`);
-  return bound;
-}
-
-/** A picture loss indication (1) or a full intra request (4). */
-function asksForKeyFrame(packet: RtcpPayloadSpecificFeedback): boolean {
-  const count = packet.feedback?.count;
-  return count === 1 || count === 4;
+  #choose(auto: AutoQuality, settings: EstimatorSettings): void {
+    if (this.#estimator === undefined || !this.#isAuto || !this.#video.isEnabled) return;
+    const look = {
+      nowMs: performance.now(),
+      target: this.#estimator.target,
+      streamBitrate: this.quality.bitrate,
+    };
+    const way = auto.decide(look);
+    if (settings.isDebug) this.#logger.debug({ ...look, quality: this.quality.id, way }, 'estimate');
+    const next = way && this.#media.qualities.select({ id: this.quality.id, type: way });
+    if (next === undefined) return;
+    this.setQuality(next);
+    this.#listener.qualityChanged();
+  }
 }

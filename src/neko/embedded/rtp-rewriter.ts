@@ -71,7 +71,7 @@ export class RtpRewriter {
 
 /** The source's run that the viewer follows, and what is added to its numbers. */
 interface Following {
-  epoch: number;
+  epoch: SourcePacket['epoch'];
   sequenceOffset: number;
   timestampOffset: number;
 }

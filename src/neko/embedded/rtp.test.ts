@@ -39,6 +39,9 @@ test('a key frame is known by the start of its first partition', () => {
   );
 });
 
+const FIRST = Symbol('first run');
+const SECOND = Symbol('second run');
+
 describe('a viewer’s stream', () => {
   const video = () => new RtpRewriter({ clockRate: 90_000, needsKeyFrame: true });
 
@@ -58,12 +61,12 @@ describe('a viewer’s stream', () => {
     const rewriter = video();
     rewriter.place(packetOf({ sequenceNumber: 65_535, timestamp: 0xffff_ff00, startsKeyFrame: true }), 1000);
 
-    assert.equal(rewriter.place(packetOf({ epoch: 2, sequenceNumber: 100 }), 1050), undefined);
+    assert.equal(rewriter.place(packetOf({ epoch: SECOND, sequenceNumber: 100 }), 1050), undefined);
     const place = rewriter.place(
-      packetOf({ epoch: 2, sequenceNumber: 101, timestamp: 500, startsKeyFrame: true }),
+      packetOf({ epoch: SECOND, sequenceNumber: 101, timestamp: 500, startsKeyFrame: true }),
       1100,
     );
-    const next = rewriter.place(packetOf({ epoch: 2, sequenceNumber: 102, timestamp: 4100 }), 1140);
+    const next = rewriter.place(packetOf({ epoch: SECOND, sequenceNumber: 102, timestamp: 4100 }), 1140);
 
     assert.deepEqual(place, { sequenceNumber: 0, timestamp: (0xffff_ff00 + 9000) % 2 ** 32 });
     assert.deepEqual(next, { sequenceNumber: 1, timestamp: (0xffff_ff00 + 9000 + 3600) % 2 ** 32 });
@@ -92,7 +95,7 @@ function packetOf(fields: Partial<SourcePacket>): SourcePacket {
     timestamp: 0,
     marker: false,
     payload: Buffer.alloc(0),
-    epoch: 1,
+    epoch: FIRST,
     startsKeyFrame: false,
     ...fields,
   };

@@ -7,6 +7,8 @@ const SCREEN_CHANGE = 1;
 const SIDE_MIN_PX = 16;
 const SIDE_MAX_PX = 16_384;
 const RATE_MAX = 240;
+const RATE_DEFAULT = 60;
+const WIDTH_STEP_PX = 8;
 
 /** The desktop's size, by RandR. */
 export class Screen {
@@ -39,8 +41,12 @@ export class Screen {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Sets a size, making a mode for it where there is none; resolves with the size that then is. Rejects when the server refuses. */
-  set(size: ScreenSize): Promise<ScreenSize> {
+  /**
+   * Sets a size, making a mode for it where there is none; resolves with what was set: as neko does, the width is cut to
+   * a multiple of 8 and a rate of 0 is 60. Rejects when the server refuses.
+   */
+  set({ width, height, rate }: ScreenSize): Promise<ScreenSize> {
+    const size = { width: width - (width % WIDTH_STEP_PX), height, rate: rate || RATE_DEFAULT };
     const done = this.#setting.then(() => this.#set(size));
     this.#setting = done.catch(() => undefined);
     return done;
@@ -82,7 +88,7 @@ export class Screen {
         randr.SetScreenConfig(root, 0, info.config_timestamp, sizeId, info.rotation, rate, done),
       );
       await this.#refresh();
-      return this.#size;
+      return size;
     } finally {
       this.#isSetting = false;
     }
@@ -90,7 +96,7 @@ export class Screen {
 
   async #addMode(size: ScreenSize): Promise<void> {
     const { randr, root } = this.#display;
-    const rate = size.rate || 60;
+    const { rate } = size;
     const mode = await this.#display.ask<number>((done) =>
       randr.CreateMode(
         root,

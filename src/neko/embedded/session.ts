@@ -22,6 +22,8 @@ export class Session {
   state: SessionState = { is_connected: false, is_watching: false };
   socket: Socket | undefined;
   peer: Peer | undefined;
+  /** How many there have been. */
+  peerCount = 0;
   #lostTimer: NodeJS.Timeout | undefined;
 
   constructor(login: { id: string; token: string; profile: MemberProfile }) {
@@ -37,6 +39,12 @@ export class Session {
   /** Sends to the client; nothing when it has no connection. */
   send<E extends ServerEvent>(event: E, payload: ServerPayload<E>): void {
     this.socket?.send(event, payload);
+  }
+
+  /** The peer is its own from now on. */
+  adopt(peer: Peer): void {
+    this.peer = peer;
+    this.peerCount += 1;
   }
 
   setConnected(isConnected: boolean): void {

@@ -5,7 +5,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { decodeFromClient, type FromClient, type FromClientHandlers } from '../../signaling/messages.ts';
 import { textOf } from '../../websocket/frames.ts';
 import { keepAlive } from '../../websocket/keep-alive.ts';
-import { clientHandlers, Refused, type RoomParts } from './client-events.ts';
+import { clientHandlers, type RoomParts } from './client-events.ts';
+import { Refused } from './refused.ts';
 import type { ServerEvent, Session, Socket } from './session.ts';
 
 const HEARTBEAT_MS = 10_000;
@@ -40,7 +41,7 @@ export class SocketServer {
         new ClientSocket(webSocket).destroy(refusal ?? '');
         return;
       }
-      void this.#serve(webSocket, session);
+      this.#serve(webSocket, session);
     });
   }
 
@@ -56,15 +57,13 @@ export class SocketServer {
     return session.state.is_connected && !isMerciful ? 'already connected' : undefined;
   }
 
-  async #serve(webSocket: WebSocket, session: Session): Promise<void> {
+  #serve(webSocket: WebSocket, session: Session): void {
     const { room } = this.#parts;
     const logger = this.#logger.child({ session: session.id });
     const socket = new ClientSocket(webSocket);
     const handlers = clientHandlers(this.#parts, session, logger);
-    const inbox = new Inbox(handlers, logger, () => webSocket.terminate());
     const heartbeat = setInterval(() => socket.send('system/heartbeat', undefined), HEARTBEAT_MS);
     keepAlive(webSocket, HEARTBEAT_MS, () => webSocket.terminate());
-    webSocket.on('message', (data) => inbox.receive(textOf(data)));
     webSocket.on('close', (code) => {
       clearInterval(heartbeat);
       logger.info({ code }, 'connection ended');
@@ -72,24 +71,30 @@ export class SocketServer {
       else room.lose(session, socket);
     });
     logger.info('connection started');
-    try {
-      await room.connect(session, socket);
-    } catch (error) {
+    this.#parts.viewers.expect(session);
+    const greeted = room.connect(session, socket).catch((error: unknown) => {
       logger.warn({ err: error }, 'connection could not be set up');
       webSocket.terminate();
-    }
+    });
+    const inbox = new Inbox(greeted, handlers, { logger, overflow: () => webSocket.terminate() });
+    webSocket.on('message', (data) => inbox.receive(textOf(data)));
   }
 }
 
-/** Handles one client's messages in the order in which they came. */
+/** Handles one client's messages in the order in which they came, from the moment on that the client has all of its greeting. */
 class Inbox {
   readonly #handlers: FromClientHandlers;
   readonly #logger: Logger;
   readonly #overflow: () => void;
-  #tail: Promise<void> = Promise.resolve();
+  #tail: Promise<void>;
   #waiting = 0;
 
-  constructor(handlers: FromClientHandlers, logger: Logger, overflow: () => void) {
+  constructor(
+    greeted: Promise<void>,
+    handlers: FromClientHandlers,
+    { logger, overflow }: { logger: Logger; overflow: () => void },
+  ) {
+    this.#tail = greeted;
     this.#handlers = handlers;
     this.#logger = logger;
     this.#overflow = overflow;

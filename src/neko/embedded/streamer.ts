@@ -1,13 +1,19 @@
 import type { Logger } from 'pino';
 import { RTCDtlsTransport } from 'werift';
+import type { ScreencastOptions } from './api-desktop.ts';
+import type { EstimatorSettings } from './auto-quality.ts';
 import { Desktop } from './desktop.ts';
 import type { Flags } from './flags.ts';
 import { HttpServer } from './http-server.ts';
 import { MediaSource } from './media-source.ts';
 import type { MemberProvider } from './members.ts';
 import { renderMetrics } from './metrics.ts';
+import { Microphone } from './microphone.ts';
+import type { PeerMedia } from './peer.ts';
 import { AUDIO, audioPipeline, VIDEO, videoPipeline } from './pipelines.ts';
+import { Qualities } from './qualities.ts';
 import { Room } from './room.ts';
+import { SilentSource } from './silent-source.ts';
 import { UdpPorts } from './udp-ports.ts';
 import { Viewers } from './viewers.ts';
 
@@ -32,15 +38,29 @@ export class Streamer implements AsyncDisposable {
           display: flags['desktop.display'],
           screen: flags['desktop.screen'],
           unminimize: flags['desktop.unminimize'],
+          touch: flags['desktop.input.enabled'],
           env,
         },
         logger,
       ),
     );
-    const media = openMedia(flags, env, logger);
-    starting.use(media.video);
-    if (media.audio) starting.use(media.audio);
-    const room = new Room(desktop, { settings: settingsOf(flags), apiToken: flags['session.api_token'] }, logger);
+    const media = openMedia(flags, desktop, env, logger);
+    starting.use(media.qualities);
+    starting.use(media.audio);
+    const microphone = flags['capture.microphone.enabled']
+      ? starting.use(new Microphone(flags['capture.microphone.device'], env, logger))
+      : undefined;
+    const room = new Room(
+      desktop,
+      {
+        settings: settingsOf(flags),
+        apiToken: flags['session.api_token'],
+        videos: media.qualities.ids,
+        screencast: flags['capture.screencast.enabled'],
+        touch: flags['desktop.input.enabled'],
+      },
+      logger,
+    );
     const network = {
       ports: new UdpPorts(flags['webrtc.epr']),
       iceLite: flags['webrtc.icelite'],
@@ -49,18 +69,19 @@ export class Streamer implements AsyncDisposable {
     const viewers = new Viewers(
       room,
       desktop,
-      { network, media, iceServers: flags['webrtc.iceservers.frontend'] },
+      { network, media, microphone, iceServers: flags['webrtc.iceservers.frontend'] },
       logger,
     );
     starting.defer(() => viewers.close());
-    tellOfDesktop(desktop, room, media.video, logger);
+    tellOfDesktop(desktop, room, media.qualities, logger);
     const http = starting.use(
       await HttpServer.listen(
         { room, desktop, viewers },
         {
           ...flags['server.bind'],
           provider: providerOf(flags),
-          metrics: flags['server.metrics'] ? () => renderMetrics({ room, viewers, media }) : undefined,
+          metrics: flags['server.metrics'] ? () => renderMetrics({ room, media, microphone }) : undefined,
+          screencast: screencastOf(flags),
           origins: flags['server.cors'],
         },
         logger,
@@ -96,34 +117,49 @@ export class Streamer implements AsyncDisposable {
   }
 }
 
-function openMedia(
-  flags: Flags,
-  env: NodeJS.ProcessEnv,
-  logger: Logger,
-): { video: MediaSource; audio: MediaSource | undefined } {
+function openMedia(flags: Flags, desktop: Desktop, env: NodeJS.ProcessEnv, logger: Logger): PeerMedia {
   const display = flags['capture.video.display'] || flags['desktop.display'];
-  const encoding = flags['capture.video.pipelines'];
-  const device = flags['capture.audio.device'];
-  const video = new MediaSource(
-    { name: 'video', pipeline: () => videoPipeline(display, encoding), env, keyFrames: true, ssrc: VIDEO.ssrc },
-    logger,
+  const isOneDisplay = display === flags['desktop.display'];
+  const encodings = [...flags['capture.video.pipelines']];
+  const sources = encodings.map(
+    ([id, encoding]) =>
+      new MediaSource(
+        {
+          id,
+          pipeline: () => videoPipeline(display, encoding, desktop.screen.size),
+          env,
+          keyFrames: true,
+          ssrc: VIDEO.ssrc,
+          watchChanges: isOneDisplay ? (listener) => desktop.changes.watch(listener) : undefined,
+        },
+        logger,
+      ),
   );
+  const ids = flags['capture.video.ids'].length > 0 ? flags['capture.video.ids'] : encodings.map(([id]) => id);
+  const device = flags['capture.audio.device'];
   const audio =
     device === ''
-      ? undefined
+      ? new SilentSource()
       : new MediaSource(
-          { name: 'audio', pipeline: () => audioPipeline(device), env, keyFrames: false, ssrc: AUDIO.ssrc },
+          {
+            id: 'audio',
+            pipeline: () => audioPipeline(device),
+            env,
+            keyFrames: false,
+            ssrc: AUDIO.ssrc,
+            watchChanges: undefined,
+          },
           logger,
         );
-  return { video, audio };
+  return { qualities: new Qualities(sources, ids), audio, estimator: estimatorOf(flags) };
 }
 
 /** What happens on the desktop by itself, and who is told. */
-function tellOfDesktop(desktop: Desktop, room: Room, video: MediaSource, logger: Logger): void {
+function tellOfDesktop(desktop: Desktop, room: Room, qualities: Qualities, logger: Logger): void {
   desktop.screen.watch((size, isOurs) => {
     logger.info(size, 'screen size changed');
     // ximagesrc goes on with the size that it started with.
-    void video.stoppedDuring(async () => undefined);
+    for (const source of qualities.sources) void source.stoppedDuring(async () => undefined);
     // Who set it by a message tells the others himself.
     if (!isOurs) room.broadcast('screen/updated', { ...size, id: '' });
   });
@@ -139,16 +175,37 @@ function tellOfDesktop(desktop: Desktop, room: Room, video: MediaSource, logger:
 
 function settingsOf(flags: Flags): Room['settings'] {
   return {
-    private_mode: false,
+    private_mode: flags['session.private_mode'],
     locked_logins: flags['session.locked_logins'],
     locked_controls: flags['session.locked_controls'],
-    control_protection: false,
+    control_protection: flags['session.control_protection'],
     implicit_hosting: flags['session.implicit_hosting'],
-    inactive_cursors: false,
+    inactive_cursors: flags['session.inactive_cursors'],
     merciful_reconnect: flags['session.merciful_reconnect'],
     heartbeat_interval: flags['session.heartbeat_interval'],
     plugins: null,
   };
+}
+
+function estimatorOf(flags: Flags): EstimatorSettings | undefined {
+  if (!flags['webrtc.estimator.enabled']) return undefined;
+  return {
+    isPassive: flags['webrtc.estimator.passive'],
+    isDebug: flags['webrtc.estimator.debug'],
+    initialBitrate: flags['webrtc.estimator.initial_bitrate'],
+    readIntervalMs: flags['webrtc.estimator.read_interval'],
+    stableMs: flags['webrtc.estimator.stable_duration'],
+    unstableMs: flags['webrtc.estimator.unstable_duration'],
+    stalledMs: flags['webrtc.estimator.stalled_duration'],
+    downgradeBackoffMs: flags['webrtc.estimator.downgrade_backoff'],
+    upgradeBackoffMs: flags['webrtc.estimator.upgrade_backoff'],
+    diffThreshold: flags['webrtc.estimator.diff_threshold'],
+  };
+}
+
+function screencastOf(flags: Flags): ScreencastOptions | undefined {
+  if (!flags['capture.screencast.enabled']) return undefined;
+  return { quality: flags['capture.screencast.quality'], everyMs: 1000 / flags['capture.screencast.rate'] };
 }
 
 function providerOf(flags: Flags): MemberProvider {

@@ -16,6 +16,8 @@ declare module 'x11' {
     require(name: 'xtest', done: Reply<XTest>): void;
     require(name: 'fixes', done: Reply<XFixes>): void;
     require(name: 'randr', done: Reply<RandR>): void;
+    require(name: 'xkb', done: Reply<Xkb>): void;
+    require(name: 'damage', done: Reply<Damage>): void;
 
     ChangeKeyboardMapping(firstKeycode: number, keysymsPerKeycode: number, keysyms: number[]): void;
     ChangeProperty(
@@ -39,8 +41,9 @@ declare module 'x11' {
       depth: number,
       windowClass: number,
       visual: number,
-      values: { eventMask?: number },
+      values: { eventMask?: number; backgroundPixel?: number },
     ): void;
+    DestroyWindow(window: number): void;
     DeleteProperty(window: number, property: number): void;
     GetImage(
       format: number,
@@ -67,6 +70,8 @@ declare module 'x11' {
     GetSelectionOwner(selection: number, done: Reply<number>): void;
     InternAtom(onlyIfExists: boolean, name: string, done: Reply<number>): void;
     MapWindow(window: number): void;
+    /** 32 bytes, a bit a keycode. */
+    QueryKeymap(done: Reply<Buffer>): void;
     QueryPointer(window: number, done: Reply<{ rootX: number; rootY: number; keyMask: number }>): void;
     SendEvent(destination: number, propagate: number, eventMask: number, event: Record<string, unknown>): void;
     SetSelectionOwner(owner: number, selection: number, time: number): void;
@@ -141,9 +146,45 @@ declare module 'x11' {
     AddOutputMode(output: number, mode: number): void;
   }
 
+  export interface XkbState {
+    /** What is in effect: held, latched or locked. */
+    mods: number;
+    lockedMods: number;
+    group: number;
+  }
+
+  export interface Xkb {
+    readonly UseCoreKbd: number;
+    readonly EventType: { readonly NewKeyboardNotify: number; readonly MapNotify: number };
+    SelectEvents(device: number, affected: number, clear: number, all: number, affectedMap: number, map: number): void;
+    UseExtension(major: number, minor: number, done: Reply<{ supported: number }>): void;
+    GetState(device: number, done: Reply<XkbState>): void;
+    LatchLockState(
+      device: number,
+      affectModLocks: number,
+      modLocks: number,
+      lockGroup: boolean,
+      groupLock: number,
+      affectModLatches: number,
+      modLatches: number,
+      latchGroup: boolean,
+      groupLatch: number,
+    ): void;
+  }
+
+  export interface Damage {
+    readonly ReportLevel: { readonly NonEmpty: number };
+    Create(damage: number, drawable: number, level: number): void;
+    Destroy(damage: number): void;
+    Subtract(damage: number, repair: number, parts: number): void;
+  }
+
   export type XEvent =
+    | { name: 'DamageNotify'; damage: number }
     | { name: 'ClientMessage'; wid: number; message_type: number; data: number[] }
     | { name: 'MappingNotify'; request: number }
+    /** `xkbType` numbers XKB's own events: 0 NewKeyboardNotify, 1 MapNotify. */
+    | { name: 'XkbEvent'; xkbType: number }
     | {
         name: 'SelectionRequest';
         time: number;
@@ -167,7 +208,10 @@ declare module 'x11' {
     | { name: 'RRScreenChangeNotify'; width: number; height: number };
 
   const x11: {
-    createClient(options: { display: string; shm?: boolean }, done: Reply<Display>): Client;
+    createClient(
+      options: { display: string; shm?: boolean; auth?: { name: string; data: string } },
+      done: Reply<Display>,
+    ): Client;
     readonly eventMask: { readonly PropertyChange: number; readonly SubstructureNotify: number };
   };
   export default x11;

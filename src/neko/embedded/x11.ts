@@ -1,9 +1,14 @@
 // One connection to the X server, with promises in place of callbacks.
-import type { Client, Display, RandR, Reply, XError, XEvent, XFixes, XTest } from 'x11';
+import type { Client, Damage, Display, RandR, Reply, XError, XEvent, XFixes, Xkb, XTest } from 'x11';
 import x11 from 'x11';
 
 // An X server that accepts a connection but doesn't answer is as good as gone.
 const OPEN_TIMEOUT_MS = 10_000;
+
+/** NewKeyboardNotify and MapNotify. */
+const XKB_MAP_EVENTS = [0, 1];
+/** Every part of a keyboard map: types, keysyms, modifiers and so on. */
+const XKB_MAP_ALL = 0xff;
 
 type EventNamed<N extends XEvent['name']> = Extract<XEvent, { name: N }>;
 
@@ -15,41 +20,31 @@ export class XDisplay implements AsyncDisposable {
   readonly xtest: XTest;
   readonly xfixes: XFixes;
   readonly randr: RandR;
+  readonly xkb: Xkb;
+  readonly damage: Damage;
   readonly lost: Promise<Error>;
   readonly #waiting = new Set<(reason: Error) => void>();
   #lost: Error | undefined;
   #closing: Promise<void> | undefined;
 
   /**
-   * Connects to `name` (`:N`), with the cookie that XAUTHORITY names, if any. `onError` gets the X errors that no call
-   * waits for. Rejects when the server cannot be reached, refuses us or lacks XTEST, XFIXES or RANDR.
+   * Connects to `name` (`:N`), with `cookie`, or else the one that XAUTHORITY names, if any. `onError` gets the X errors that
+   * no call waits for. Rejects when the server cannot be reached, refuses us or lacks XTEST, XFIXES, RANDR, XKEYBOARD or DAMAGE.
    */
-  static async open(name: string, onError: (error: XError) => void): Promise<XDisplay> {
-    const opened = new OpeningClient(name, onError);
+  static async open(name: string, onError: (error: XError) => void, cookie?: Buffer): Promise<XDisplay> {
+    const opened = new OpeningClient(name, onError, cookie);
     try {
       const display = await within(OPEN_TIMEOUT_MS, `X display ${name} does not answer`, opened.display);
       const { client } = display;
-      const [xtest, xfixes, randr] = await within(
-        OPEN_TIMEOUT_MS,
-        `X display ${name} does not answer`,
-        Promise.all([
-          ask<XTest>((done) => client.require('xtest', done)),
-          ask<XFixes>((done) => client.require('fixes', done)),
-          ask<RandR>((done) => client.require('randr', done)),
-        ]),
-      );
-      return new XDisplay(display, { xtest, xfixes, randr }, opened.lost);
+      const extensions = await within(OPEN_TIMEOUT_MS, `X display ${name} does not answer`, openExtensions(client));
+      return new XDisplay(display, extensions, opened.lost);
     } catch (cause) {
       opened.end();
       throw new Error(`cannot use X display ${name}: ${cause instanceof Error ? cause.message : 'unknown'}`, { cause });
     }
   }
 
-  private constructor(
-    display: Display,
-    extensions: { xtest: XTest; xfixes: XFixes; randr: RandR },
-    lost: Promise<Error>,
-  ) {
+  private constructor(display: Display, extensions: Extensions, lost: Promise<Error>) {
     const [screen] = display.screen;
     if (screen === undefined) throw new Error('it has no screen');
     this.client = display.client;
@@ -58,6 +53,8 @@ export class XDisplay implements AsyncDisposable {
     this.xtest = extensions.xtest;
     this.xfixes = extensions.xfixes;
     this.randr = extensions.randr;
+    this.xkb = extensions.xkb;
+    this.damage = extensions.damage;
     this.lost = lost.then((reason) => {
       this.#lost = reason;
       for (const reject of this.#waiting) reject(reason);
@@ -104,6 +101,17 @@ export class XDisplay implements AsyncDisposable {
     return () => this.client.removeListener('event', receive);
   }
 
+  /** Calls `listener` whenever the keyboard map is another one, whoever changed it, until the returned function is called. */
+  onKeyboardMap(listener: () => void): () => void {
+    const stops = [
+      this.on('MappingNotify', listener),
+      this.on('XkbEvent', ({ xkbType }) => {
+        if (XKB_MAP_EVENTS.includes(xkbType)) listener();
+      }),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
@@ -119,17 +127,42 @@ export class XDisplay implements AsyncDisposable {
   }
 }
 
+interface Extensions {
+  xtest: XTest;
+  xfixes: XFixes;
+  randr: RandR;
+  xkb: Xkb;
+  damage: Damage;
+}
+
+async function openExtensions(client: Client): Promise<Extensions> {
+  const [xtest, xfixes, randr, xkb, damage] = await Promise.all([
+    ask<XTest>((done) => client.require('xtest', done)),
+    ask<XFixes>((done) => client.require('fixes', done)),
+    ask<RandR>((done) => client.require('randr', done)),
+    ask<Xkb>((done) => client.require('xkb', done)),
+    ask<Damage>((done) => client.require('damage', done)),
+  ]);
+  // The server takes no other XKB request from who hasn't said this.
+  await ask((done) => xkb.UseExtension(1, 0, done));
+  // And it tells who has said so of a changed keyboard map by these events only (found with neko's changes, on Xvnc 1.12).
+  const mapEvents = xkb.EventType.NewKeyboardNotify | xkb.EventType.MapNotify;
+  xkb.SelectEvents(xkb.UseCoreKbd, mapEvents, 0, mapEvents, XKB_MAP_ALL, XKB_MAP_ALL);
+  return { xtest, xfixes, randr, xkb, damage };
+}
+
 /** A connection being made; watched from the first moment, since a client without an 'error' listener throws. */
 class OpeningClient {
   readonly display: Promise<Display>;
   readonly lost: Promise<Error>;
   readonly #client: Client;
 
-  constructor(name: string, onError: (error: XError) => void) {
+  constructor(name: string, onError: (error: XError) => void, cookie: Buffer | undefined) {
     const opening = Promise.withResolvers<Display>();
     const lost = Promise.withResolvers<Error>();
     // Shared memory would need a helper that passes file descriptors; a screenshot is fast enough without.
-    this.#client = x11.createClient({ display: name, shm: false }, (error, display) => {
+    const auth = cookie && { name: 'MIT-MAGIC-COOKIE-1', data: cookie.toString('latin1') };
+    this.#client = x11.createClient({ display: name, shm: false, ...(auth && { auth }) }, (error, display) => {
       if (error) opening.reject(error);
       else opening.resolve(display);
       return true;

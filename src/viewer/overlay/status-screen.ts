@@ -1,11 +1,5 @@
-import type { ViewerState } from '../desktop-client.ts';
+import type { ViewerState } from '../viewer-state.ts';
 import { element, setText } from '../dom.ts';
-
-export interface StatusView {
-  readonly state: ViewerState;
-  /** Whether a picture is still coming, so that a lost signaling socket need not hide it. */
-  readonly isPictureAlive: boolean;
-}
 
 const STEPS = { joining: 'Joining the session', 'opening-picture': 'Opening the picture' } as const;
 /** Codes after which trying again by hand can make no difference. */
@@ -35,11 +29,10 @@ export class StatusScreen {
     this.element = element('div', { class: 'status-screen', part: 'status' }, card);
   }
 
-  render({ state, isPictureAlive }: StatusView): void {
+  render(state: ViewerState): void {
     clearInterval(this.#countdown);
     this.element.hidden = state.name === 'live';
     this.element.dataset['state'] = state.name;
-    this.element.dataset['cover'] = state.name === 'reconnecting' && isPictureAlive ? 'banner' : 'full';
     setText(this.#hint, '');
     switch (state.name) {
       case 'live':
@@ -48,11 +41,7 @@ export class StatusScreen {
         this.#show(STEPS[state.step], '');
         break;
       case 'reconnecting':
-        this.#show(
-          state.reason.title,
-          isPictureAlive ? 'The picture stays while it lasts; input waits.' : state.reason.message,
-          'Try now',
-        );
+        this.#show(state.reason.title, state.reason.message, 'Try now');
         this.#countDown(state.retryAtMs);
         break;
       case 'closed': {

@@ -1,13 +1,14 @@
 import type { ControlStatus } from '../controls.ts';
-import type { ViewerState } from '../desktop-client.ts';
 import { element, setText } from '../dom.ts';
-import type { Scaling } from '../geometry.ts';
+import type { ViewerState } from '../viewer-state.ts';
 import { icon, type IconName } from './icons.ts';
 
 export interface ToolbarActions {
   readonly toggleControl: () => void;
+  readonly toggleKeyboard: () => void;
+  readonly toggleClipboard: () => void;
   readonly toggleSound: () => void;
-  readonly toggleScaling: () => void;
+  readonly toggleMenu: () => void;
   readonly toggleFullscreen: () => void;
 }
 
@@ -17,7 +18,11 @@ export interface ToolbarView {
   readonly rttMs: number | undefined;
   readonly hasSound: boolean;
   readonly isMuted: boolean;
-  readonly scaling: Scaling;
+  /** Whether a virtual keyboard has to be asked for. */
+  readonly hasTouch: boolean;
+  readonly hasClipboard: boolean;
+  readonly isClipboardOpen: boolean;
+  readonly isMenuOpen: boolean;
   readonly isFullscreen: boolean;
 }
 
@@ -36,20 +41,24 @@ export class Toolbar {
   readonly #holder = element('span', { class: 'holder', role: 'status' });
   readonly #control: HTMLButtonElement;
   readonly #sound: HTMLButtonElement;
-  readonly #scaling: HTMLButtonElement;
+  readonly #keyboard: HTMLButtonElement;
+  readonly #clipboard: HTMLButtonElement;
+  readonly #menu: HTMLButtonElement;
   readonly #fullscreen: HTMLButtonElement;
 
   constructor(actions: ToolbarActions) {
     this.#control = button('control', actions.toggleControl);
     this.#sound = button('sound', actions.toggleSound);
-    this.#scaling = button('scaling', actions.toggleScaling);
+    this.#keyboard = button('keyboard', actions.toggleKeyboard);
+    this.#clipboard = button('clipboard', actions.toggleClipboard);
+    this.#menu = button('settings', actions.toggleMenu);
     this.#fullscreen = button('fullscreen', actions.toggleFullscreen);
     this.element = element(
       'div',
       { class: 'toolbar', role: 'toolbar', 'aria-label': 'Desktop', part: 'toolbar' },
       element('div', { class: 'status' }, element('span', { class: 'dot' }), this.#state, this.#rtt),
       element('div', { class: 'control-group' }, this.#holder, this.#control),
-      element('div', { class: 'buttons' }, this.#sound, this.#scaling, this.#fullscreen),
+      element('div', { class: 'buttons' }, this.#keyboard, this.#clipboard, this.#sound, this.#menu, this.#fullscreen),
     );
   }
 
@@ -57,7 +66,9 @@ export class Toolbar {
     const { state, control } = view;
     this.element.dataset['state'] = state.name;
     this.element.dataset['holder'] = control.control.holder;
-    setText(this.#state, STATE_NAMES[state.name]);
+    const isRestoring = state.name === 'live' && state.restoring !== undefined;
+    this.element.dataset['restoring'] = String(isRestoring);
+    setText(this.#state, isRestoring ? 'Live, restoring' : STATE_NAMES[state.name]);
     const isMeasured = state.name === 'live' && view.rttMs !== undefined;
     setText(this.#rtt, isMeasured && view.rttMs !== undefined ? `${Math.max(1, Math.round(view.rttMs))} ms` : '');
 
@@ -68,10 +79,19 @@ export class Toolbar {
 
     this.#sound.hidden = !view.hasSound;
     label(this.#sound, view.isMuted ? 'soundOff' : 'soundOn', view.isMuted ? 'Unmute' : 'Mute');
-    const isFit = view.scaling === 'fit';
-    label(this.#scaling, isFit ? 'actual' : 'fit', isFit ? 'Show at actual size' : 'Fit to the window');
+    this.#keyboard.hidden = !view.hasTouch || control.control.holder !== 'me' || state.name !== 'live';
+    label(this.#keyboard, 'keyboard', 'Keyboard');
+    this.#clipboard.hidden = !view.hasClipboard || state.name !== 'live';
+    this.#clipboard.setAttribute('aria-expanded', String(view.isClipboardOpen));
+    label(this.#clipboard, 'clipboard', 'Clipboard');
+    this.#menu.setAttribute('aria-expanded', String(view.isMenuOpen));
+    label(this.#menu, 'settings', 'Settings');
     const fullscreenIcon = view.isFullscreen ? 'leaveFullscreen' : 'enterFullscreen';
     label(this.#fullscreen, fullscreenIcon, view.isFullscreen ? 'Leave full screen' : 'Full screen');
+  }
+
+  focusMenu(): void {
+    this.#menu.focus();
   }
 
   /** Where the keyboard goes when it leaves the desktop. */
@@ -80,9 +100,9 @@ export class Toolbar {
   }
 }
 
-function describeHolder({ control, mayControl, askedBy, isAsking }: ControlStatus): string {
+function describeHolder({ control, mayControl, isAsking }: ControlStatus): string {
   if (control.holder === 'unknown') return '';
-  if (control.holder === 'me') return askedBy === undefined ? 'You have control' : `${askedBy} asks for control`;
+  if (control.holder === 'me') return 'You have control';
   if (control.holder === 'other' && isAsking) return `Asked ${control.name} for control`;
   if (control.holder === 'other') return `${mayControl ? '' : 'View only · '}${control.name} has control`;
   return mayControl ? 'Nobody has control' : 'View only';

@@ -1,0 +1,137 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable, Transform } from 'node:stream';
+import { z } from 'zod';
+import { GatewayError, isFailureCode } from '../../errors.ts';
+import { decodeHead, RequestHead, ResponseHead } from '../../protocol/http-tunnel.ts';
+import { Id } from '../../protocol/session.ts';
+import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
+import type { App } from '../app.ts';
+import { getJoinable, type SignalingDoorDeps } from '../logins/door.ts';
+import { orderOfPlainClient, plainLoginId } from '../logins/order.ts';
+import type { AccessRow } from '../store/tables.ts';
+
+/** A request's body, as for files put into the desktop; a longer one is answered with 413. */
+const BODY_MAX_BYTES = 64 * 1024 * 1024;
+/** What neko is told of a request; the rest, credentials first of all, stays here. */
+const REQUEST_HEADERS = ['content-type', 'content-length', 'accept', 'if-none-match', 'if-modified-since'];
+
+export type NekoApiDeps = Pick<SignalingDoorDeps, 'sessions' | 'hub' | 'tunnels'>;
+
+const Params = z.object({ sessionId: Id });
+
+/**
+ * neko's REST API under `/s/:sessionId/api`, with our access token in neko's place: an unmodified neko client works with
+ * `server=https://gateway/s/SESSION?token=TOKEN`. What a role may do there neko decides, by the profile of its login; calls and
+ * WebSocket of one token are one neko session.
+ */
+export async function addNekoApi(app: App, deps: NekoApiDeps): Promise<void> {
+  await app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+    scope.route({
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      url: '/s/:sessionId/api/*',
+      // The body is passed on and never held, so that its limit is kept below.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      config: { allow: 'member', token: 'query' },
+      schema: {
+        tags: ['neko'],
+        summary: "neko's own REST API, by the role of the access token (bearer or ?token=)",
+        params: Params,
+      },
+      handler: async (request, reply) => {
+        const { principal } = request;
+        if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
+        const { id: accessId, session_id: sessionId } = principal.access;
+        const path = pathOf(request.raw, sessionId);
+        if (path === '/api/login')
+          throw new GatewayError('FORBIDDEN', 'this session is joined by its access token, not by a password');
+        if (path === '/api/logout') {
+          await deps.sessions.endLogins(sessionId, { loginId: plainLoginId(accessId) }, 'KICKED');
+          return reply.serializer(JSON.stringify).send(true);
+        }
+        const head = { method: request.method, path, headers: pick(request.headers, REQUEST_HEADERS) };
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const { status, headers, body } = await exchange(deps, principal.access, {
+          head,
+          body: request.body,
+          signal: gone.signal,
+        });
+        return reply.code(status).headers(headers).send(body);
+      },
+    });
+  });
+}
+
+interface Exchange {
+  head: unknown;
+  body: unknown;
+  signal: AbortSignal;
+}
+
+async function exchange(
+  deps: NekoApiDeps,
+  access: AccessRow,
+  { head, body, signal }: Exchange,
+): Promise<ResponseHead & { body: Readable }> {
+  const request = RequestHead.safeParse(head);
+  if (!request.success)
+    throw new GatewayError('BAD_REQUEST', `this can't be passed on to neko: ${z.prettifyError(request.error)}`);
+  const sessionId = access.session_id;
+  const { connection } = await getJoinable(deps, sessionId);
+  const tunnel = await deps.tunnels.open(
+    connection,
+    { kind: 'http', sessionId, login: orderOfPlainClient(access) },
+    signal,
+  );
+  signal.addEventListener('abort', () => tunnel.terminate());
+  const limited = (body instanceof Readable ? body : Readable.from([])).pipe(limitOf(BODY_MAX_BYTES));
+  const sending = sendMessage(tunnel, request.data, limited);
+  try {
+    const answer = await Promise.race([
+      receiveMessage(tunnel, failureOfTunnel),
+      // A body that is refused ends the exchange; one that was sent doesn't answer it.
+      sending.then(() => new Promise<never>(() => undefined)),
+    ]);
+    return { ...decodeHead(ResponseHead, answer.head), body: answer.body };
+  } catch (error) {
+    tunnel.terminate();
+    throw error;
+  }
+}
+
+/** Fails beyond so many bytes, whatever the request said of its length. */
+function limitOf(maxBytes: number): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) done(null, chunk);
+      else done(new GatewayError('MESSAGE_TOO_BIG', `a body may have ${maxBytes} bytes`));
+    },
+  });
+}
+
+function failureOfTunnel(_code: number, reason: Buffer): GatewayError {
+  const name = reason.toString('utf8');
+  if (isFailureCode(name)) return new GatewayError(name, `the agent could not do this: ${name}`);
+  return new GatewayError('AGENT_OFFLINE', "the agent's connection was lost before neko had answered");
+}
+
+/** neko's own path and query, without our token. */
+function pathOf({ url = '' }: IncomingMessage, sessionId: string): string {
+  const { pathname, searchParams } = new URL(url, 'http://gateway');
+  searchParams.delete('token');
+  const query = searchParams.toString();
+  return pathname.slice(`/s/${sessionId}`.length) + (query === '' ? '' : `?${query}`);
+}
+
+function pick(headers: IncomingMessage['headers'], names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
+}

@@ -1,0 +1,40 @@
+// One HTTP exchange with a session's neko, on a WebSocket of its own: the head as a text frame, the body as binary frames, its
+// end as an empty binary frame; then the answer, the same way, and a close with 1000. A failure closes with its code.
+import { z } from 'zod';
+import { GatewayError } from '../errors.ts';
+
+/** A request's path with its query; a longer one is refused with BAD_REQUEST. */
+const PATH_MAX_LENGTH = 2048;
+const HEADERS_MAX = 32;
+
+const Headers = z
+  .record(z.string().max(64), z.string().max(8192))
+  .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, `at most ${HEADERS_MAX} headers`);
+
+export const RequestHead = z.object({
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
+  /** Below neko's own `/api`, already normalised: no empty, `.` or `..` segments. */
+  path: z
+    .string()
+    .max(PATH_MAX_LENGTH)
+    .regex(/^\/api\/(?!\.{1,2}(?:\/|$))[\w.~%@:-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.~%@:-]+)*(?:\?[\x21-\x7e]*)?$/),
+  headers: Headers,
+});
+export type RequestHead = z.infer<typeof RequestHead>;
+
+export const ResponseHead = z.object({ status: z.int().min(200).max(599), headers: Headers });
+export type ResponseHead = z.infer<typeof ResponseHead>;
+
+/** @throws GatewayError BAD_FRAME */
+export function decodeHead<Head>(schema: z.ZodType<Head>, text: string): Head {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new GatewayError('BAD_FRAME', 'the head of an HTTP exchange is not JSON', { cause });
+  }
+  const head = schema.safeParse(json);
+  if (!head.success)
+    throw new GatewayError('BAD_FRAME', `the head of an HTTP exchange: ${z.prettifyError(head.error)}`);
+  return head.data;
+}
