@@ -1,14 +1,27 @@
 import { defineConfig } from 'vitest/config';
+import { readEnvironment } from './src/config.ts';
+import { conformanceOf } from './test/conformance/project.ts';
+
+const { nekoBin } = readEnvironment();
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
-    environment: 'node',
-    // Real desktops, browsers and databases on small machines: generous waits, and few at once.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Real desktops, browsers and databases on small machines: few at once, and generous waits.
     maxWorkers: 2,
-    setupFiles: ['./test/warnings-fail.ts'],
     reporters: ['default', './test/closing-line-reporter.ts'],
+    projects: [
+      {
+        test: {
+          name: 'tests',
+          include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          setupFiles: ['./test/warnings-fail.ts'],
+        },
+      },
+      { test: conformanceOf({ kind: 'embedded' }) },
+      ...(nekoBin === undefined ? [] : [{ test: conformanceOf({ kind: 'binary', file: nekoBin }) }]),
+    ],
   },
 });
