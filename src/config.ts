@@ -25,6 +25,13 @@ export interface Environment {
 
 const INHERITABLE = ['LANG', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
 
+/** The whole environment, for a container's order is made of it; `readContainerOrder` parses it. */
+export function readContainerVariables(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   const user = process.getuid?.() ?? 0;
   return {

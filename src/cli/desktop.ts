@@ -1,28 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import type { Logger } from 'pino';
 import { endLeftoversOfDead } from '../agent/runtimes/process-leftovers.ts';
 import { claimSlot } from '../agent/slots.ts';
 import type { Environment } from '../config.ts';
-import { Desktop } from '../desktop/desktop.ts';
 import { makeSessionFolder, removeSessionFolder, sessionFolder } from '../desktop/folder.ts';
-import { findDesktopPrograms } from '../desktop/programs.ts';
-import { RESTART_LIMITS } from '../desktop/restart-policy.ts';
 import { readOrder, StateFile, writeOrder, type DesktopOrder, type DesktopState } from '../desktop/state.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
-import { findStreamer } from '../neko/find.ts';
 import { boundedLog } from '../process/log-file.ts';
 import { identityOf } from '../process/table.ts';
-import { Screen, SessionSpec } from '../protocol/session.ts';
-import { aborted, untilSignal } from './signals.ts';
+import { ScreenText, SessionSpec, type Screen } from '../protocol/session.ts';
+import { runContainer } from './desktop-container.ts';
+import { untilSignal } from './signals.ts';
+import { superviseDesktop } from './supervise-desktop.ts';
 
 const USAGE = `usage: nekogate desktop [--screen 1280x720@25] [--no-audio] [-- PROGRAM [ARGUMENT...]]
        nekogate desktop --dir DIR
+       nekogate desktop --container
 
 One supervised desktop without a gateway, until Ctrl-C: the program, or a browser, or a terminal where there is none.
 
   --dir DIR   as agents start it: the order is in DIR/spec.json, and DIR/desktop.json is kept up to date
+  --container   as a container's only task: NEKO_* variables are the order, as for any neko image, with NEKOGATE_APP (a JSON array)
+                and NEKOGATE_AUDIO (0 or 1) beside them; HOME stays, and all else lies in NEKOGATE_RUNTIME_DIR
 `;
 
 /** Of a desktop that an agent started; a day of a desktop at peace writes a few lines. */
@@ -35,6 +35,7 @@ export async function runDesktop(args: string[], environment: Environment): Prom
     allowNegative: true,
     options: {
       dir: { type: 'string' },
+      container: { type: 'boolean' },
       screen: { type: 'string', default: '1280x720@25' },
       audio: { type: 'boolean', default: true },
       help: { type: 'boolean' },
@@ -45,13 +46,15 @@ export async function runDesktop(args: string[], environment: Environment): Prom
     return 0;
   }
   const stop = untilSignal();
+  if (values.container) return runContainer(environment, stop);
   if (values.dir !== undefined) {
     // Its agent gives it a file, which nobody else keeps small.
     const log = createLogger(environment.logLevel, boundedLog(2, LOG_MAX_BYTES));
     const states = new StateFile(values.dir, log);
     const onState = (state: DesktopState): void => states.write(state);
     try {
-      return await run(await readOrder(values.dir), { environment, path: values.dir, onState, stop, log });
+      const order = await readOrder(values.dir);
+      return await superviseDesktop({ order, folder: sessionFolder(values.dir), onState }, environment, { stop, log });
     } finally {
       await states.idle;
     }
@@ -59,7 +62,7 @@ export async function runDesktop(args: string[], environment: Environment): Prom
   const log = createLogger(environment.logLevel);
   await endLeftoversOfDead(environment.runtimeDir);
   const app = positionals.length > 0 ? positionals : undefined;
-  const spec = SessionSpec.parse({ app, screen: parseScreen(values.screen), audio: values.audio });
+  const spec = SessionSpec.parse({ app, screen: readScreen(values.screen), audio: values.audio });
   await using owned = new AsyncDisposableStack();
   const slot = owned.adopt(await claimSlot(), (claimed) => claimed.release());
   const path = owned.adopt(makeSessionFolder(environment.runtimeDir), removeSessionFolder);
@@ -73,35 +76,8 @@ export async function runDesktop(args: string[], environment: Environment): Prom
   };
   // Who cleans up after a crash looks for it here.
   await writeOrder(path, order);
-  return await run(order, { environment, path, onState: tellPeople(order), stop, log });
-}
-
-interface Run {
-  environment: Environment;
-  path: string;
-  onState: (state: DesktopState) => void;
-  stop: AbortSignal;
-  log: Logger;
-}
-
-async function run(order: DesktopOrder, { environment, path, onState, stop, log }: Run): Promise<number> {
-  const plan = {
-    order,
-    environment: { path: environment.path, inheritable: environment.inheritable, folder: sessionFolder(path) },
-    programs: findDesktopPrograms(environment.path),
-    streamer: findStreamer(environment),
-    limits: RESTART_LIMITS,
-    log,
-  };
-  try {
-    await using desktop = await Desktop.start(plan, { onState }, stop);
-    const failure = await Promise.race([desktop.failed, aborted(stop)]);
-    if (failure) throw failure;
-    return 0;
-  } catch (thrown) {
-    if (stop.aborted) return 0;
-    throw thrown;
-  }
+  const ordered = { order, folder: sessionFolder(path), onState: tellPeople(order) };
+  return await superviseDesktop(ordered, environment, { stop, log });
 }
 
 function tellPeople(order: DesktopOrder): (state: DesktopState) => void {
@@ -124,9 +100,8 @@ function inWords(state: DesktopState, { adminPassword, ports }: DesktopOrder): s
   ].join('\n');
 }
 
-function parseScreen(text: string): Screen {
-  const [, width, height, rate] = /^(\d+)x(\d+)(?:@(\d+))?$/.exec(text) ?? [];
-  const screen = Screen.safeParse({ width: Number(width), height: Number(height), rate: Number(rate ?? 25) });
+function readScreen(text: string): Screen {
+  const screen = ScreenText.safeParse(text);
   if (!screen.success) throw new GatewayError('BAD_REQUEST', `--screen ${text} is not like 1280x720@25`);
   return screen.data;
 }

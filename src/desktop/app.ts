@@ -6,8 +6,8 @@ import { findExecutable } from '../process/executable.ts';
 import type { SessionSpec } from '../protocol/session.ts';
 import { displayEnvironment, type DesktopEnvironment } from './environment.ts';
 import type { Part } from './keeper.ts';
+import { BROWSERS, requireSandbox } from './sandbox.ts';
 
-export const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 export const TERMINAL = 'xterm';
 
 /** A program that ended well after this long was closed by its user: started again, but not held against it. */
@@ -31,8 +31,14 @@ export function sessionApp(spec: SessionSpec, environment: DesktopEnvironment, d
   const env = displayEnvironment({ ...environment, inheritable }, display);
   return {
     name: `the program ${name}`,
-    start: (signal) =>
-      Child.start({ name: `the program ${name}`, file, args, env, cwd: environment.folder.home }, atOnce, signal),
+    start: async (signal) => {
+      await requireSandbox(file, args, environment.path);
+      return Child.start(
+        { name: `the program ${name}`, file, args, env, cwd: environment.folder.home },
+        atOnce,
+        signal,
+      );
+    },
     isWish: (exit: ChildExit, livedMs) => exit.kind === 'code' && exit.code === 0 && livedMs >= WISH_MS,
   };
 }
@@ -62,7 +68,7 @@ function browserFlags(profile: string): string[] {
     '--disable-breakpad',
     // Xvnc has no graphics card behind it.
     '--disable-gpu',
-    // Chromium's sandbox refuses to work for root; --test-type takes away the bar that says so.
+    // Chromium's sandbox refuses to work for root, and for root alone it is left out; --test-type takes away the bar that says so.
     ...(process.getuid?.() === 0 ? ['--no-sandbox', '--test-type'] : []),
     ...(hasLittleSharedMemory() ? ['--disable-dev-shm-usage'] : []),
   ];

@@ -13,15 +13,15 @@ const FOLDER_MAX_CHARS = 56;
 /** Where one session keeps what it has on disk. Its name is not the session's id, which may be too long for sockets below it. */
 export interface SessionFolder {
   path: string;
-  /** The programs' own: HOME, TMPDIR. */
+  /** The programs' own: HOME, TMPDIR. A home outside of `path` outlives the session. */
   home: string;
   tmp: string;
   /** Sockets, cookie and configuration of the desktop's parts. */
   run: string;
 }
 
-export function sessionFolder(path: string): SessionFolder {
-  return { path, home: join(path, 'home'), tmp: join(path, 'tmp'), run: join(path, 'run') };
+export function sessionFolder(path: string, home = join(path, 'home')): SessionFolder {
+  return { path, home, tmp: join(path, 'tmp'), run: join(path, 'run') };
 }
 
 /**
@@ -59,9 +59,10 @@ export async function fillSessionFolder(folder: SessionFolder): Promise<void> {
   for (const path of [folder.home, folder.tmp, folder.run]) await mkdir(path, { mode: 0o700, recursive: true });
 }
 
-/** Removes what `fillSessionFolder` made and all that came into it since. */
-export async function emptySessionFolder(folder: SessionFolder): Promise<void> {
-  for (const path of [folder.home, folder.tmp, folder.run]) await removeFolder(path);
+/** Removes what `fillSessionFolder` made and all that came into it since, but for a home that lies elsewhere. */
+export async function emptySessionFolder({ path, home, tmp, run }: SessionFolder): Promise<void> {
+  const ownHome = home.startsWith(`${path}/`) ? [home] : [];
+  for (const folder of [...ownHome, tmp, run]) await removeFolder(folder);
 }
 
 /** Removes a session's folder, and the runtime folder with it when it was the last one. */

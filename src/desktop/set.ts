@@ -20,6 +20,8 @@ export interface DesktopPlan {
   environment: DesktopEnvironment;
   programs: DesktopPrograms;
   streamer: Streamer;
+  /** neko's settings by variable, in the place of ours (`NekoOptions`). */
+  settings?: Readonly<Record<string, string>>;
   limits: RestartLimits;
   log: Logger;
 }
@@ -170,6 +172,7 @@ function streamerPart(plan: DesktopPlan, display: string, keycodes: SpareKeycode
     nat1to1: streamer.kind === 'neko' ? order.nat1to1.filter((address) => !LOOPBACK.test(address)) : order.nat1to1,
     audioDevice: order.spec.audio && programs.soundServer !== undefined ? AUDIO_DEVICE : undefined,
     secrets: { adminPassword: order.adminPassword, userPassword: randomBytes(24).toString('base64url') },
+    settings: plan.settings ?? {},
     environment: displayEnvironment(environment, display),
   };
   return {

@@ -47,3 +47,13 @@ test("neko's own variables in the environment given are overridden, and nothing 
     ['PATH', 'NO_COLOR'],
   );
 });
+
+test("settings by neko's variables take the place of ours", () => {
+  const settings = { NEKO_SERVER_BIND: '0.0.0.0:8080', NEKO_CHAT_ENABLED: 'true' };
+
+  const { args, env } = nekoCommand({ ...OPTIONS, settings });
+
+  assert.isUndefined(args.find((argument) => argument.startsWith('--server.bind')));
+  assert.include(env, settings);
+  assert.equal(env['NEKO_FILETRANSFER_ENABLED'], 'false');
+});

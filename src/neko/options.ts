@@ -14,6 +14,8 @@ export interface NekoOptions {
   /** PulseAudio's source to record. */
   audioDevice: string | undefined;
   secrets: { adminPassword: string; userPassword: string };
+  /** Settings by the names of neko's variables (NEKO_A_B for --a.b), which take the place of ours. */
+  settings?: Readonly<Record<string, string>>;
   /** What it needs of the desktop: PATH, HOME, DISPLAY, XAUTHORITY, PULSE_SERVER. Anything of neko's own in it is overridden. */
   environment: Readonly<Record<string, string>>;
 }
@@ -73,8 +75,11 @@ export function nekoCommand(options: NekoOptions): { args: string[]; env: Record
     'session.heartbeat_interval': '10',
     'plugins.enabled': 'false',
   };
+  // A flag would win over the variable.
+  const { settings = {} } = options;
+  const ours = Object.entries(flags).filter(([name]) => !Object.hasOwn(settings, variableOf(name)));
   return {
-    args: ['serve', ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
+    args: ['serve', ...ours.map(([name, value]) => `--${name}=${value}`)],
     env: {
       ...options.environment,
       // With it on, the v2 API and a second video pipeline are kept alive.
@@ -89,8 +94,14 @@ export function nekoCommand(options: NekoOptions): { args: string[]; env: Record
       // neko's default is "neko"; nobody is told this one.
       NEKO_MEMBER_MULTIUSER_USER_PASSWORD: options.secrets.userPassword,
       NO_COLOR: '1',
+      ...settings,
     },
   };
+}
+
+/** neko's variable for one of its flags. */
+function variableOf(flag: string): string {
+  return `NEKO_${flag.toUpperCase().replaceAll('.', '_')}`;
 }
 
 /** neko's own default pipeline, at our rate, in the shape of `capture.video.pipelines`; all its values are strings. */

@@ -15,8 +15,19 @@ export const Screen = z.object({
 });
 export type Screen = z.infer<typeof Screen>;
 
+/** A screen as neko writes it, `1280x720@25`; the rate may be left out. */
+export const ScreenText = z
+  .string()
+  .regex(/^\d{1,5}x\d{1,5}(@\d{1,3})?$/, 'is not like 1280x720@25')
+  .transform((text): z.input<typeof Screen> => {
+    const [width, height, rate] = text.split(/[x@]/).map(Number);
+    return { width, height, rate };
+  })
+  .pipe(Screen);
+
 /** Variables that decide how a program is loaded, or that the desktop sets itself; a session's environment may not name them. */
-const RESERVED_ENVIRONMENT = /^(NEKO_|NEKOGATE_|LD_|NODE_|DISPLAY$|XAUTHORITY$|HOME$|PATH$|PULSE_|XDG_RUNTIME_DIR$)/;
+export const RESERVED_ENVIRONMENT =
+  /^(NEKO_|NEKOGATE_|LD_|NODE_|DISPLAY$|XAUTHORITY$|HOME$|PATH$|PULSE_|XDG_RUNTIME_DIR$)/;
 
 /** What a session runs. */
 export const SessionSpec = z.object({

@@ -17,7 +17,8 @@ async function main([command, ...args]: string[], env: NodeJS.ProcessEnv): Promi
     return await serve(readFlags(args, env), env);
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    process.stderr.write(`${error.message}\nsupported are, each also as NEKO_A_B for --a.b:\n${listFlags()}\n`);
+    // The reason last: of a long log, the end is what people see.
+    process.stderr.write(`supported are, each also as NEKO_A_B for --a.b:\n${listFlags()}\n${error.message}\n`);
     return 2;
   }
 }
