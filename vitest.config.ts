@@ -14,9 +14,23 @@ export default defineConfig({
         test: {
           name: 'tests',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: ['test/docker/**'],
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          setupFiles: ['./test/warnings-fail.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'docker',
+          include: ['test/docker/**/*.test.ts'],
+          environment: 'node',
+          globalSetup: ['./test/harness/docker-setup.ts'],
+          // Containers of one file would count as another's leftovers.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           setupFiles: ['./test/warnings-fail.ts'],
         },
       },

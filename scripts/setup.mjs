@@ -33,6 +33,9 @@ const TESTS = [
   { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },
+  // The client at this path builds images by BuildKit; another one earlier on PATH may not.
+  { packages: ['docker.io'], has: () => hasProgram('dockerd') && existsSync('/usr/bin/docker') },
+  { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 
 const missing = (purpose === 'test' ? [...DESKTOP, ...TESTS] : DESKTOP)

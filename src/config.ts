@@ -17,6 +17,8 @@ export interface Environment {
   readonly adminToken: string | undefined;
   /** The streamer's binary, where one is set: NEKO_BIN. */
   readonly nekoBin: string | undefined;
+  /** DOCKER_HOST, as Docker's own client reads it; undefined: its usual socket. */
+  readonly dockerHost: string | undefined;
   readonly path: string;
   readonly logLevel: string;
   /** What a desktop's programs may inherit: locale and time zone, nothing else of ours. */
@@ -43,6 +45,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     agentKey: env['NEKOGATE_AGENT_KEY'] || env['AGENT_API_KEY'] || undefined,
     adminToken: env['NEKOGATE_ADMIN_TOKEN'] || undefined,
     nekoBin: env['NEKO_BIN'] || undefined,
+    dockerHost: env['DOCKER_HOST'] || undefined,
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     logLevel: env['NEKOGATE_LOG_LEVEL'] || 'info',
     inheritable: Object.fromEntries(
