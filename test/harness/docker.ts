@@ -54,7 +54,14 @@ async function startDockerd(run: string, host: string): Promise<Docker & AsyncDi
   await mkdir(data, { recursive: true, mode: 0o700 });
   const logFile = join(run, 'dockerd.log');
   const args = [`--host=${host}`, `--data-root=${data}`, `--exec-root=${run}/exec`, `--pidfile=${run}/docker.pid`];
-  const dockerd = execa('dockerd', args, { stdin: 'ignore', stdout: 'ignore', buffer: false, reject: false });
+  const dockerd = execa('dockerd', args, {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    buffer: false,
+    reject: false,
+    // Killed, it would leave its containers running without it.
+    forceKillAfterDelay: false,
+  });
   const log = dockerd.stderr.pipe(createWriteStream(logFile));
   const exited = once(dockerd.nodeChildProcess, 'exit');
   const stop = async (): Promise<void> => {
@@ -74,9 +81,19 @@ async function startDockerd(run: string, host: string): Promise<Docker & AsyncDi
   }
   const docker = dockerAt(host);
   // Left by a run that was killed: this dockerd is ours alone.
-  const left = (await docker.run(['ps', '--all', '--quiet'])).split('\n').filter((id) => id !== '');
-  if (left.length > 0) await docker.run(['rm', '--force', '--volumes', ...left]);
-  return { ...docker, [Symbol.asyncDispose]: stop };
+  await removeContainers(docker);
+  return {
+    ...docker,
+    [Symbol.asyncDispose]: async () => {
+      await removeContainers(docker);
+      await stop();
+    },
+  };
+}
+
+async function removeContainers(docker: Docker): Promise<void> {
+  const ids = (await docker.run(['ps', '--all', '--quiet'])).split('\n').filter((id) => id !== '');
+  if (ids.length > 0) await docker.run(['rm', '--force', '--volumes', ...ids]);
 }
 
 async function answers(host: string): Promise<boolean> {
