@@ -153,6 +153,7 @@ function reportOf(sessionId: string, entry: Entry): SessionReport {
   if (entry.state !== 'live') return { sessionId, state: entry.state };
   const { health, streamer } = entry.session;
   switch (health.state) {
+    case 'paused':
     case 'running':
       return { sessionId, state: 'running', streamer };
     case 'starting':

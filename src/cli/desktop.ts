@@ -54,7 +54,10 @@ export async function runDesktop(args: string[], environment: Environment): Prom
     const onState = (state: DesktopState): void => states.write(state);
     try {
       const order = await readOrder(values.dir);
-      return await superviseDesktop({ order, folder: sessionFolder(values.dir), onState }, environment, { stop, log });
+      return await superviseDesktop({ order, folder: sessionFolder(values.dir, order.home), onState }, environment, {
+        stop,
+        log,
+      });
     } finally {
       await states.idle;
     }

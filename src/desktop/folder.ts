@@ -20,6 +20,7 @@ export interface SessionFolder {
   run: string;
 }
 
+/** `home` is elsewhere when it is to outlive the session. */
 export function sessionFolder(path: string, home = join(path, 'home')): SessionFolder {
   return { path, home, tmp: join(path, 'tmp'), run: join(path, 'run') };
 }
@@ -63,6 +64,22 @@ export async function fillSessionFolder(folder: SessionFolder): Promise<void> {
 export async function emptySessionFolder({ path, home, tmp, run }: SessionFolder): Promise<void> {
   const ownHome = home.startsWith(`${path}/`) ? [home] : [];
   for (const folder of [...ownHome, tmp, run]) await removeFolder(folder);
+}
+
+/**
+ * The folder of a home that outlives its sessions, made where it is missing.
+ * @throws GatewayError SESSION_START_FAILED when it can't be had
+ */
+export function makeHomeFolder(dataDir: string, home: string): string {
+  const path = join(dataDir, 'homes', home);
+  try {
+    mkdirSync(path, { mode: 0o700, recursive: true });
+    return path;
+  } catch (cause) {
+    throw new GatewayError('SESSION_START_FAILED', `the home ${home} can't be made at ${path}: ${String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Removes a session's folder, and the runtime folder with it when it was the last one. */

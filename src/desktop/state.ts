@@ -24,6 +24,8 @@ export const DesktopOrder = z.object({
   ports: Ports,
   /** Addresses that viewers are to send media to instead of the interfaces' own. */
   nat1to1: z.array(z.ipv4()).max(16).default([]),
+  /** Where the programs' HOME is when it is to outlive the session; left out, it is in the session's folder and goes with it. */
+  home: z.string().startsWith('/').max(4096).optional(),
   /** neko's administrator. */
   adminPassword: z.string().min(16).max(256),
 });

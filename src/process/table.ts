@@ -14,6 +14,8 @@ export interface ProcessEntry extends ProcessIdentity {
   session: number;
   /** Dead, and waiting for its parent to take note; nothing of it runs or holds anything. */
   isZombie: boolean;
+  /** Stopped by a signal, until it is continued. */
+  isStopped: boolean;
 }
 
 /** @returns undefined when there is no such process any more. */
@@ -34,6 +36,7 @@ export function findProcess(pid: number): ProcessEntry | undefined {
     session: Number(session),
     startTime: Number(rest[15]),
     isZombie: state === 'Z' || state === 'X',
+    isStopped: state === 'T',
   };
 }
 

@@ -10,6 +10,7 @@ import {
   encodeFromGateway,
   type FromAgent,
 } from './control.ts';
+import { SessionSpec } from './session.ts';
 
 const envelope = { id: '1', type: 'ack', timestamp: '2026-01-01T00:00:00Z', payload: { commandId: randomUUID() } };
 
@@ -22,7 +23,7 @@ test('what one end encodes, the other decodes', () => {
   const command = {
     action: 'start_session',
     sessionId: 's-1',
-    spec: { screen: { width: 800, height: 600, rate: 25 }, audio: false, environment: {} },
+    spec: SessionSpec.parse({ screen: { width: 800, height: 600, rate: 25 }, audio: false }),
   } as const;
 
   const message = decodeFromGateway(
@@ -52,6 +53,8 @@ test('a session that names no screen gets 1280x720 at 25 frames a second, with s
     screen: { width: 1280, height: 720, rate: 25 },
     audio: true,
     environment: {},
+    resources: { cpus: 2, memoryMb: 2048, pids: 512, shmMb: 512 },
+    restart: 'never',
   });
 });
 

@@ -29,12 +29,37 @@ export const ScreenText = z
 export const RESERVED_ENVIRONMENT =
   /^(NEKO_|NEKOGATE_|LD_|NODE_|DISPLAY$|XAUTHORITY$|HOME$|PATH$|PULSE_|XDG_RUNTIME_DIR$)/;
 
-/** What a session runs. */
-export const SessionSpec = z.object({
-  /** The program and its arguments; left out, the host's browser, or a terminal where there is none. */
-  app: z.array(z.string().min(1).max(4096)).min(1).max(64).optional(),
-  screen: Screen.prefault({}),
-  audio: z.boolean().default(true),
+/** What a session may use of its host at most, where its runtime can hold it to that. */
+export const Resources = z.object({
+  /** Processors; parts of one are fine. */
+  cpus: z.number().min(0.1).max(256).default(2),
+  memoryMb: z.int().min(128).max(1_048_576).default(2048),
+  /** Processes and threads. */
+  pids: z.int().min(16).max(65_536).default(512),
+  /** Of /dev/shm, through which browsers share pictures. */
+  shmMb: z.int().min(64).max(65_536).default(512),
+});
+export type Resources = z.infer<typeof Resources>;
+
+/** An image's name as Docker writes it: registry, path, tag, digest. */
+const IMAGE =
+  /^(?:[a-z0-9.-]+(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+
+const DAY_SECONDS = 24 * 60 * 60;
+
+const FIELDS = {
+  app: z
+    .array(z.string().min(1).max(4096))
+    .min(1)
+    .max(64)
+    .describe("The program and its arguments; left out, the host's browser, or a terminal where there is none"),
+  image: z
+    .string()
+    .max(255)
+    .regex(IMAGE, 'an image name like ghcr.io/m1k1o/neko/firefox:3 or name@sha256:…')
+    .describe('The container image; only hosts with a container runtime take it. Left out, the host decides'),
+  screen: Screen,
+  audio: z.boolean().describe('Whether it has sound (true)'),
   environment: z
     .record(
       z
@@ -44,13 +69,65 @@ export const SessionSpec = z.object({
       z.string().max(8192),
     )
     .refine((variables) => Object.keys(variables).length <= 64, 'at most 64 variables')
-    .default({}),
+    .describe("Of the program, beside the desktop's own"),
+  resources: Resources.describe('Limits; only hosts with a container runtime can keep them'),
+  home: Id.describe(
+    'The name of a home folder that outlives the session, on the host where it was first used. One session at a time has it',
+  ),
+  idleTimeoutSeconds: z
+    .int()
+    .min(1)
+    .max(30 * DAY_SECONDS)
+    .describe('After so long with nobody connected it is hibernated, or stopped where it has no home'),
+  maxDurationSeconds: z
+    .int()
+    .min(1)
+    .max(365 * DAY_SECONDS)
+    .describe('So long after it began to run it is hibernated, or stopped where it has no home'),
+  restart: z
+    .enum(['never', 'on-failure'])
+    .describe('Whether a session that dies is started again, up to a limit, or is failed (never)'),
+};
+
+/** What a session runs, and for how long. */
+export const SessionSpec = z.object({
+  ...FIELDS,
+  app: FIELDS.app.optional(),
+  image: FIELDS.image.optional(),
+  screen: Screen.prefault({}),
+  audio: FIELDS.audio.default(true),
+  environment: FIELDS.environment.default({}),
+  resources: FIELDS.resources.prefault({}),
+  home: FIELDS.home.optional(),
+  idleTimeoutSeconds: FIELDS.idleTimeoutSeconds.optional(),
+  maxDurationSeconds: FIELDS.maxDurationSeconds.optional(),
+  restart: FIELDS.restart.default('never'),
 });
 export type SessionSpec = z.infer<typeof SessionSpec>;
 
+/** What somebody chooses of a spec; what is left out is decided by a template, or by the defaults. Unknown keys are refused. */
+export const SpecChoice = z.strictObject(FIELDS).partial();
+export type SpecChoice = z.infer<typeof SpecChoice>;
+
+export const SpecKey = z.enum([
+  'app',
+  'image',
+  'screen',
+  'audio',
+  'environment',
+  'resources',
+  'home',
+  'idleTimeoutSeconds',
+  'maxDurationSeconds',
+  'restart',
+] satisfies (keyof SpecChoice)[]);
+export type SpecKey = z.infer<typeof SpecKey>;
+
 /**
- * pending (accepted, no agent has it yet) → starting → running → stopping → stopped. `failed` is final too, with a reason.
- * A desktop that lost a part goes back from running to starting until it is whole again.
+ * pending (accepted, no agent has it yet, or it waits for its restart) → starting → running → stopping → stopped. `failed` is final too,
+ * with a reason. A desktop that lost a part goes back from running to starting until it is whole again. running ⇄ paused (frozen);
+ * running or paused → hibernating → hibernated (nothing runs, home and order are kept) → starting. `warm` is only the gateway's word: it
+ * runs, and waits in a pool for somebody to claim it.
  */
 export const SessionState = z.enum(['pending', 'starting', 'running', 'stopping', 'stopped', 'failed']);
 export type SessionState = z.infer<typeof SessionState>;
@@ -70,5 +147,7 @@ export const SessionReport = z.object({
   reason: Failure.optional(),
   /** The end of its log when it failed. */
   logTail: z.array(z.string().max(2048)).max(LOG_TAIL_MAX_LINES).optional(),
+  /** What its main process exited with when it failed, where it did so by itself. */
+  exitCode: z.int().min(-255).max(255).optional(),
 });
 export type SessionReport = z.infer<typeof SessionReport>;

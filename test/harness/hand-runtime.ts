@@ -54,6 +54,14 @@ export class HandSession implements RunningSession {
     return () => this.#listeners.delete(listener);
   }
 
+  async pause(): Promise<void> {
+    this.set({ state: 'paused' });
+  }
+
+  async resume(): Promise<void> {
+    this.set({ state: 'running' });
+  }
+
   async stop(): Promise<void> {
     this.#onStop();
   }

@@ -1,11 +1,14 @@
 import type { Logger } from 'pino';
 import { findState, watchStates } from '../../desktop/state.ts';
 import { describeExit, type Supervised } from '../../process/child.ts';
+import { freezeSession, thawSession } from '../../process/freeze.ts';
+import type { ProcessIdentity } from '../../process/table.ts';
 import type { RunningSession, SessionHealth } from './runtime.ts';
 
 export interface ProcessSessionParts {
   /** The desktop's process. */
   desktop: Supervised;
+  identity: ProcessIdentity;
   /** What else the session has: its folder, with all processes in it, and its ports. */
   owned: AsyncDisposableStack;
   log: Logger;
@@ -27,18 +30,29 @@ export class ProcessSession implements RunningSession {
   readonly #listeners = new Set<(health: SessionHealth) => void>();
   readonly #watching = new AbortController();
   readonly #watched: Promise<void>;
+  /** As the desktop last said. */
+  #said: SessionHealth;
+  #isPaused: boolean;
+  /** Outwardly, as it was told last. */
   #health: SessionHealth;
+  /** Pauses and resumes one after another. */
+  #turn: Promise<void> = Promise.resolve();
   #cleaning: Promise<void> | undefined;
 
   constructor(
-    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko' | 'folder'> & { health?: SessionHealth },
+    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko' | 'folder'> & {
+      health?: SessionHealth;
+      isPaused?: boolean;
+    },
     parts: ProcessSessionParts,
   ) {
     this.sessionId = session.sessionId;
     this.streamer = session.streamer;
     this.neko = session.neko;
     this.folder = session.folder;
-    this.#health = session.health ?? { state: 'running' };
+    this.#said = session.health ?? { state: 'running' };
+    this.#isPaused = session.isPaused ?? false;
+    this.#health = this.#outward();
     this.#parts = parts;
     this.#watched = this.#watch();
     void this.#untilLost();
@@ -53,6 +67,22 @@ export class ProcessSession implements RunningSession {
     return () => this.#listeners.delete(listener);
   }
 
+  pause(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isPaused || this.#cleaning) return;
+      await freezeSession(this.folder, this.#parts.identity);
+      this.#isPaused = true;
+      this.#tell();
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#thaw();
+      this.#tell();
+    });
+  }
+
   stop(): Promise<void> {
     this.#watching.abort();
     return this.#clean();
@@ -65,6 +95,9 @@ export class ProcessSession implements RunningSession {
   /** Idempotent, since a session may be stopped while it fails. */
   #clean(): Promise<void> {
     return (this.#cleaning ??= (async () => {
+      await this.#turn;
+      // What is frozen can't end by itself.
+      this.#thaw();
       await this.#parts.desktop.stop();
       await this.#watched;
       await this.#parts.owned.disposeAsync();
@@ -87,6 +120,7 @@ export class ProcessSession implements RunningSession {
   async #untilLost(): Promise<void> {
     const exit = await this.#parts.desktop.exited;
     if (this.#watching.signal.aborted) return;
+    this.#thaw();
     this.#watching.abort();
     await this.#parts.desktop.stop();
     const last = await findState(this.folder);
@@ -98,6 +132,7 @@ export class ProcessSession implements RunningSession {
             state: 'failed',
             reason: { code: 'DESKTOP_FAILED', message },
             logTail: this.#parts.desktop.log.last(LOG_TAIL_LINES),
+            ...(exit.kind === 'code' && { exitCode: exit.code }),
           };
     await this.#clean().catch((error: unknown) =>
       this.#parts.log.error({ err: error, sessionId: this.sessionId }, 'a lost desktop could not be cleaned up'),
@@ -105,7 +140,29 @@ export class ProcessSession implements RunningSession {
     this.#set(failed);
   }
 
+  #inTurn(task: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(task);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #thaw(): void {
+    if (!this.#isPaused) return;
+    thawSession(this.folder, this.#parts.identity);
+    this.#isPaused = false;
+  }
+
   #set(health: SessionHealth): void {
+    this.#said = health;
+    this.#tell();
+  }
+
+  #outward(): SessionHealth {
+    return this.#isPaused && this.#said.state !== 'failed' ? { state: 'paused' } : this.#said;
+  }
+
+  #tell(): void {
+    const health = this.#outward();
     if (JSON.stringify(health) === JSON.stringify(this.#health)) return;
     this.#health = health;
     for (const listener of this.#listeners) listener(health);

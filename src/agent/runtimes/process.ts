@@ -3,16 +3,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Environment } from '../../config.ts';
-import { makeSessionFolder } from '../../desktop/folder.ts';
+import { makeHomeFolder, makeSessionFolder } from '../../desktop/folder.ts';
 import { findDesktopPrograms } from '../../desktop/programs.ts';
 import { findState, replaceOrder, watchStates, writeOrder, type DesktopState } from '../../desktop/state.ts';
 import { GatewayError, isFailureCode } from '../../errors.ts';
 import { findStreamer } from '../../neko/find.ts';
 import { AdoptedProcess } from '../../process/adopted.ts';
 import { Child } from '../../process/child.ts';
+import { isFrozen } from '../../process/freeze.ts';
 import { SESSION_DIR_VARIABLE } from '../../process/sweep.ts';
 import { identityOf } from '../../process/table.ts';
-import type { SessionSpec } from '../../protocol/session.ts';
+import { Resources, type SessionSpec } from '../../protocol/session.ts';
 import { claimSlot, DEFAULT_SLOTS, reclaimSlot, type SlotOptions } from '../slots.ts';
 import { endLeftovers, endLeftoversOfDead, findOrphans, type Orphan } from './process-leftovers.ts';
 import { ProcessSession } from './process-session.ts';
@@ -30,6 +31,8 @@ export interface ProcessRuntimeOptions {
 const DESKTOP_READY_MS = 120_000;
 /** A desktop ends its parts one after another, each with a grace of its own; only one that hangs takes longer. */
 const DESKTOP_STOP_GRACE_MS = 20_000;
+
+const NO_LIMITS = JSON.stringify(Resources.parse({}));
 
 /** Runs each session as a `nekogate desktop` process with a folder and a slot of ports of its own. */
 export class ProcessRuntime implements Runtime {
@@ -53,6 +56,7 @@ export class ProcessRuntime implements Runtime {
   async start(sessionId: string, spec: SessionSpec, { signal, onProgress }: StartOptions): Promise<RunningSession> {
     const { environment, log } = this.#options;
     signal.throwIfAborted();
+    refuseContainerWishes(spec);
     findDesktopPrograms(environment.path);
     const streamer = findStreamer(environment).kind;
     await using opening = new AsyncDisposableStack();
@@ -65,14 +69,17 @@ export class ProcessRuntime implements Runtime {
       spec,
       ports: slot.ports,
       nat1to1: [...(this.#options.nat1to1 ?? [])],
+      ...(spec.home !== undefined && { home: makeHomeFolder(environment.dataDir, spec.home) }),
       adminPassword,
     });
     try {
       const until = (_child: Child, untilExit: AbortSignal) => untilRunning(folder, onProgress, untilExit);
       const child = await Child.start(desktopProcess(folder, environment), until, signal);
+      const { identity } = child;
+      if (!identity) throw new GatewayError('SESSION_START_FAILED', 'the desktop was ready and had no process');
       const neko = { baseUrl: `http://127.0.0.1:${slot.ports.http}`, adminPassword };
       const owned = opening.move();
-      return new ProcessSession({ sessionId, streamer, neko, folder }, { desktop: child, owned, log });
+      return new ProcessSession({ sessionId, streamer, neko, folder }, { desktop: child, identity, owned, log });
     } catch (cause) {
       signal.throwIfAborted();
       throw failureOf(await findState(folder), cause);
@@ -102,10 +109,32 @@ export class ProcessRuntime implements Runtime {
     const owned = taking.move();
     owned.adopt(folder, endLeftovers);
     return new ProcessSession(
-      { sessionId, streamer: kind, neko: { baseUrl, adminPassword }, folder, health: healthOf(state) },
-      { desktop, owned, log },
+      {
+        sessionId,
+        streamer: kind,
+        neko: { baseUrl, adminPassword },
+        folder,
+        health: healthOf(state),
+        isPaused: isFrozen(state.process),
+      },
+      { desktop, identity: state.process, owned, log },
     );
   }
+}
+
+/** What was asked for and can't be had is refused: nobody should believe in a limit that isn't there. */
+function refuseContainerWishes({ image, resources }: SessionSpec): void {
+  const wish =
+    image !== undefined
+      ? `the image ${image}`
+      : JSON.stringify(resources) === NO_LIMITS
+        ? undefined
+        : 'resource limits';
+  if (wish === undefined) return;
+  throw new GatewayError(
+    'BAD_REQUEST',
+    `this host runs sessions as its own processes, for which ${wish} can't be had; leave it out, or name an agent that runs with --runtime docker`,
+  );
 }
 
 const DESKTOP_NAME = 'the desktop';

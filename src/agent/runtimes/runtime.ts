@@ -7,9 +7,13 @@ export interface Runtime {
   recover(): Promise<RunningSession[]>;
   /**
    * Resolves once the session's streamer answers and its first frame has been seen; leaves nothing behind when it
-   * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED) or is aborted.
+   * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED, BAD_REQUEST for what this runtime can't give) or is aborted.
    */
   start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<RunningSession>;
+  /** How many more sessions this host has ports for; left out where that isn't known. */
+  readonly freeSlots?: number;
+  /** Ends what watches sessions; they run on. Idempotent. */
+  close?(): Promise<void>;
 }
 
 export interface StartOptions {
@@ -22,8 +26,10 @@ export type SessionHealth =
   | { state: 'running' }
   /** A part was lost and is being restarted. */
   | { state: 'starting'; reason: Failure }
+  /** Frozen by `pause`, maybe an earlier agent's. */
+  | { state: 'paused' }
   /** Given up, and all of it is stopped. */
-  | { state: 'failed'; reason: Failure; logTail: string[] };
+  | { state: 'failed'; reason: Failure; logTail: string[]; exitCode?: number };
 
 /** A session that runs; who holds it owns it and must `stop` it. */
 export interface RunningSession {
@@ -36,6 +42,10 @@ export interface RunningSession {
   readonly health: SessionHealth;
   /** Calls the listener at every change of `health`; returns what ends that. */
   onHealth(listener: (health: SessionHealth) => void): () => void;
-  /** Resolves once nothing of it is left: processes, sockets, files, ports. Idempotent. */
+  /** Resolves once nothing in it runs any more, and memory and ports are still its own; its health is `paused` then. Idempotent. */
+  pause(): Promise<void>;
+  /** Resolves once all goes on where it was. Idempotent. */
+  resume(): Promise<void>;
+  /** Resolves once nothing of it is left: processes, sockets, files, ports; only its home stays. A paused one too. Idempotent. */
   stop(): Promise<void>;
 }

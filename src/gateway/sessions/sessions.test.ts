@@ -1,5 +1,6 @@
 import { assert, test } from 'vitest';
 import { ControlPlane } from '../../../test/harness/control-plane.ts';
+import { SessionSpec } from '../../protocol/session.ts';
 
 /** Asks until the session is in the state; the test's own time limit ends it. */
 async function untilState(plane: ControlPlane, sessionId: string, state: string): Promise<Record<string, unknown>> {
@@ -31,7 +32,7 @@ test('a session starts on the connected agent and says so', async () => {
   assert.deepEqual(command, {
     action: 'start_session',
     sessionId: body.id,
-    spec: { app: ['xterm'], audio: false, screen: { width: 1280, height: 720, rate: 25 }, environment: {} },
+    spec: SessionSpec.parse({ app: ['xterm'], audio: false, screen: { width: 1280, height: 720, rate: 25 } }),
   });
 });
 
