@@ -1,10 +1,10 @@
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ports } from '../desktop/state.ts';
 import { GatewayError } from '../errors.ts';
-import { claimSocket } from '../process/socket-claim.ts';
+import { claimSocket, type SocketClaim } from '../process/socket-claim.ts';
+import { claimUdpPorts, isUdpFree } from './udp-claims.ts';
 
 export interface SlotOptions {
   /** HTTP port of slot 0; slot k has the k-th after it. */
@@ -39,7 +39,7 @@ export interface Slot {
 export async function claimSlot(options: SlotOptions = DEFAULT_SLOTS): Promise<Slot> {
   for (let index = 0; index < options.count; index += 1) {
     const ports = portsOf(options, index);
-    const claim = await claimSocket(nameOf(ports));
+    const claim = await claimPorts(ports);
     if (!claim) continue;
     if (await areFree(ports)) return { ports, release: () => claim.release() };
     await claim.release();
@@ -57,7 +57,7 @@ export async function claimSlot(options: SlotOptions = DEFAULT_SLOTS): Promise<S
 export async function reclaimSlot(ports: Ports): Promise<Slot | undefined> {
   const deadline = Date.now() + RECLAIM_MS;
   for (;;) {
-    const claim = await claimSocket(nameOf(ports));
+    const claim = await claimPorts(ports);
     if (claim) return { ports, release: () => claim.release() };
     if (Date.now() > deadline) return undefined;
     await sleep(RECLAIM_POLL_MS);
@@ -68,6 +68,15 @@ export async function reclaimSlot(ports: Ports): Promise<Slot | undefined> {
 export async function countFreeSlots(options: SlotOptions = DEFAULT_SLOTS): Promise<number> {
   const slots = Array.from({ length: options.count }, (_, index) => portsOf(options, index));
   return (await Promise.all(slots.map(areFree))).filter(Boolean).length;
+}
+
+/** The slot, and its UDP ports, which containers of another agent may have. */
+async function claimPorts(ports: Ports): Promise<SocketClaim | undefined> {
+  const slot = await claimSocket(nameOf(ports));
+  if (!slot) return undefined;
+  const udp = await claimUdpPorts(ports.udp);
+  if (!udp) await slot.release();
+  return udp && { release: async () => void (await Promise.all([udp.release(), slot.release()])) };
 }
 
 function nameOf({ http, udp }: Ports): string {
@@ -96,18 +105,5 @@ async function isTcpFree(port: number): Promise<boolean> {
   } finally {
     // Without this wait the port would still be taken when its user binds it.
     await new Promise<void>((resolve) => server.close(() => resolve()));
-  }
-}
-
-async function isUdpFree(port: number): Promise<boolean> {
-  const socket = createSocket('udp4');
-  try {
-    socket.bind(port);
-    await once(socket, 'listening');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.close();
   }
 }

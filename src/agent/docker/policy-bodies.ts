@@ -1,0 +1,116 @@
+// The bodies that an agent may send to Docker, field by field. A field that is not here is refused, whatever its value: Privileged,
+// Devices, Binds, VolumesFrom, PidMode, Sysctls, Runtime and all those that a later version of the API may bring.
+import { z } from 'zod';
+import { Id } from '../../protocol/session.ts';
+import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
+import type { PolicyOptions } from './policy.ts';
+
+const MIB = 1024 * 1024;
+const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
+const HOME_VOLUME = /^nekogate-home-[a-z0-9][a-z0-9-]{0,63}$/;
+const Text = z.string().max(65_536);
+
+/** Every label is ours and the owner's is this agent. */
+function labels(agentId: string): z.ZodType<Record<string, string>> {
+  return z
+    .record(z.string().regex(/^nekogate\.[a-z-]{1,32}$/), Text)
+    .refine((all) => all['nekogate.agent'] === agentId, "the label nekogate.agent is not this agent's");
+}
+
+export function networkBody(agentId: string): z.ZodType<Record<string, unknown>> {
+  return z.strictObject({
+    Name: z.string().regex(SESSION_NAME),
+    Driver: z.literal('bridge'),
+    CheckDuplicate: z.literal(true),
+    Labels: labels(agentId),
+  });
+}
+
+/** A local volume without options: `o=bind,device=/` would be a mount of the host's. */
+export function volumeBody(agentId: string): z.ZodType<Record<string, unknown>> {
+  return z.strictObject({
+    Name: z.string().regex(HOME_VOLUME),
+    Driver: z.literal('local'),
+    Labels: labels(agentId),
+  });
+}
+
+interface ContainerRules extends Omit<PolicyOptions, 'allowImages'> {
+  isAllowedImage: (name: string) => boolean;
+}
+
+export function containerBody(rules: ContainerRules): z.ZodType<Record<string, unknown>> {
+  const { min, max } = rules.udpPorts;
+  const udpPort = z
+    .string()
+    .refine(
+      (text) => isPortIn(text.replace(/\/udp$/, ''), min, max) && text.endsWith('/udp'),
+      `is not a UDP port from ${min} to ${max}`,
+    );
+  const securityOptions = [
+    'no-new-privileges:true',
+    ...(rules.seccompProfile === undefined ? [] : [`seccomp=${rules.seccompProfile}`]),
+  ];
+  return z
+    .strictObject({
+      Image: z.string().refine(rules.isAllowedImage, "is not on this host's list of images"),
+      Env: z.array(Text.regex(/^[A-Za-z_][A-Za-z0-9_]*=/)).max(256),
+      Labels: labels(rules.agentId),
+      Healthcheck: z.strictObject({ Test: z.tuple([z.literal('NONE')]) }),
+      ExposedPorts: z.record(udpPort, z.strictObject({})),
+      HostConfig: z.strictObject({
+        NetworkMode: z.string().regex(SESSION_NAME),
+        PortBindings: z.record(
+          udpPort,
+          z.tuple([z.strictObject({ HostIp: z.literal(rules.publishAddress), HostPort: z.string() })]),
+        ),
+        Mounts: z
+          .array(
+            z.strictObject({
+              Type: z.literal('volume'),
+              Source: z.string().regex(HOME_VOLUME),
+              Target: z.string().regex(/^\/home\/[a-z][a-z0-9_-]{0,31}$/),
+            }),
+          )
+          .max(1),
+        Init: z.literal(true),
+        CapDrop: z.tuple([z.literal('ALL')]),
+        CapAdd: z.array(z.enum(FIRST_PROCESS_CAPABILITIES)).max(FIRST_PROCESS_CAPABILITIES.length).optional(),
+        SecurityOpt: z
+          .array(z.enum(securityOptions))
+          .refine((given) => given.includes('no-new-privileges:true'), 'no-new-privileges is missing'),
+        // Unlimited is 0 or -1 at the daemon.
+        NanoCpus: z.int().min(1e7).max(256e9),
+        Memory: z.int().min(64 * MIB),
+        MemorySwap: z.int().min(64 * MIB),
+        PidsLimit: z.int().min(16).max(65_536),
+        ShmSize: z.int().min(16 * MIB),
+        RestartPolicy: z.strictObject({ Name: z.literal('no') }),
+        LogConfig: z.strictObject({
+          Type: z.literal('json-file'),
+          Config: z.strictObject({
+            'max-size': z.string().regex(/^\d{1,2}m$/),
+            'max-file': z.string().regex(/^[1-9]$/),
+          }),
+        }),
+      }),
+    })
+    .superRefine(({ HostConfig: host, ExposedPorts, Labels }, context) => {
+      const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
+      if (host.MemorySwap !== host.Memory) refuse('MemorySwap differs from Memory, which lets it swap');
+      const published = Object.entries(host.PortBindings);
+      if (published.length > rules.udpPortsMax) refuse(`more than ${rules.udpPortsMax} ports are published`);
+      // One to one, or what neko tells its viewers is wrong; and another one could be a port of somebody else's slice.
+      for (const [port, [{ HostPort }]] of published)
+        if (`${HostPort}/udp` !== port) refuse(`${port} is published as ${HostPort}`);
+      if (Object.keys(ExposedPorts).some((port) => !(port in host.PortBindings)))
+        refuse('a port is exposed and not published');
+      const session = Id.safeParse(Labels['nekogate.session']);
+      if (!session.success || host.NetworkMode !== `nekogate-${session.data}`)
+        refuse("NetworkMode is not the session's own network");
+    });
+}
+
+function isPortIn(text: string, min: number, max: number): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) >= min && Number(text) <= max;
+}
