@@ -28,6 +28,7 @@ export interface AgentOptions {
 
 /** One host's agent: takes over what an earlier one left running, dials out to the gateway, runs sessions and their clients' logins. */
 export class Agent {
+  readonly #runtime: Runtime;
   readonly #sessions: SessionTable;
   readonly #logins: LoginTable;
   readonly #tunnels: Tunnels;
@@ -46,6 +47,7 @@ export class Agent {
 
   private constructor(runtime: Runtime, options: AgentOptions) {
     const { log } = options;
+    this.#runtime = runtime;
     const send: SendToGateway = (type, payload) => this.#connection?.send(type, payload);
     this.#sessions = new SessionTable(runtime, {
       maxSessions: options.maxSessions,
@@ -85,7 +87,12 @@ export class Agent {
         sessions: this.#sessions.inventory(),
         logins: this.#logins.listDetached(),
       }),
-      heartbeat: () => ({ sessions: this.#sessions.count, load: loadavg()[0] ?? 0, freeMemory: freemem() }),
+      heartbeat: () => ({
+        sessions: this.#sessions.count,
+        load: loadavg()[0] ?? 0,
+        freeMemory: freemem(),
+        ...(runtime.freeSlots !== undefined && { freeSlots: runtime.freeSlots }),
+      }),
       handlers: {
         command: (message) => commands.run(message),
         'tunnel.open': (request) => this.#tunnels.open(request),
@@ -112,6 +119,7 @@ export class Agent {
     await this.#logins.stop(new GatewayError('SHUTTING_DOWN', 'the agent is shutting down'));
     await this.#tunnels.settled();
     await this.#sessions.stopAll();
+    await this.#runtime.close?.();
     await this.#connection?.stop();
   }
 

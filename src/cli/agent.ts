@@ -4,16 +4,17 @@ import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { Agent } from '../agent/agent.ts';
-import { ProcessRuntime } from '../agent/runtimes/process.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
-import { findStreamer } from '../neko/find.ts';
 import { VERSION } from '../version.ts';
 import { connectApi, findAdminToken } from './api.ts';
+import { openRuntime, readRuntimeChoice, RUNTIME_OPTIONS, RUNTIME_USAGE, type RuntimeChoice } from './runtime.ts';
 import { aborted, untilSignal } from './signals.ts';
 
 const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [--max-sessions N] [--nat1to1 ADDRESS]
+       nekogate agent --runtime docker [--image NAME] [--udp-range A-B] …
+       nekogate agent --runtime docker --prune [--yes] [--id ID]
        nekogate agent enroll --gateway URL [--id ID] [--key-file FILE]
 
   --gateway URL       the gateway's address (http://127.0.0.1:8080)
@@ -21,7 +22,7 @@ const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [
   --key-file FILE     where the agent's key is, or is to be written (0600); else NEKOGATE_AGENT_KEY
   --max-sessions N    sessions at once on this host (16)
   --nat1to1 ADDRESS   the address under which viewers reach this host's UDP ports (127.0.0.1)
-
+${RUNTIME_USAGE}
 enroll needs the gateway's administrator token: NEKOGATE_ADMIN_TOKEN, or the data folder of a gateway on this machine.
 `;
 
@@ -37,7 +38,11 @@ export async function runAgent(args: string[], environment: Environment): Promis
       'key-file': { type: 'string' },
       'max-sessions': { type: 'string', default: String(MAX_SESSIONS_DEFAULT) },
       nat1to1: { type: 'string', default: '127.0.0.1' },
+      prune: { type: 'boolean' },
+      yes: { type: 'boolean' },
+      'end-sessions': { type: 'boolean' },
       help: { type: 'boolean' },
+      ...RUNTIME_OPTIONS,
     },
   });
   if (values.help) {
@@ -49,6 +54,9 @@ export async function runAgent(args: string[], environment: Environment): Promis
     process.stderr.write(USAGE);
     return 2;
   }
+  const runtime = readRuntimeChoice(values);
+  if (values.prune)
+    return (await import('./prune.ts')).prune(environment, values.id, { runtime, yes: values.yes ?? false });
   const agentKey =
     values['key-file'] === undefined ? environment.agentKey : (await readFile(values['key-file'], 'utf8')).trim();
   if (agentKey === undefined || !/^[0-9a-f]{64}$/.test(agentKey)) {
@@ -58,14 +66,21 @@ export async function runAgent(args: string[], environment: Environment): Promis
     );
   }
   const stop = untilSignal();
-  await using agent = await startAgent(environment, createLogger(environment.logLevel), {
+  const log = createLogger(environment.logLevel);
+  await using agent = await startAgent(environment, log, {
     agentId: values.id,
     agentKey,
     gatewayUrl: values.gateway,
     maxSessions: z.coerce.number().int().min(1).max(1000).parse(values['max-sessions']),
     nat1to1: [values.nat1to1],
+    runtime,
   });
   await aborted(stop);
+  if (runtime.runtime === 'docker' && !values['end-sessions']) {
+    log.info('the agent ends; its sessions run on, and the next agent takes them over');
+    // As if it were killed, which the next one is made for: whatever is closed in order here would end people's logins.
+    process.exit(0);
+  }
   await agent.stop();
   return 0;
 }
@@ -76,15 +91,17 @@ export interface HostOptions {
   gatewayUrl: string;
   maxSessions: number;
   nat1to1: string[];
+  /** How sessions run; left out, as local processes. */
+  runtime?: RuntimeChoice;
   /** How long a login waits for a client that was lost (30 s). */
   loginGraceMs?: number;
 }
 
-/** The agent of this machine with the process runtime, as `agent` and `up` run it. */
+/** The agent of this machine, as `agent` and `up` run it. */
 export async function startAgent(environment: Environment, log: Logger, options: HostOptions): Promise<Agent> {
-  const streamer = findStreamer(environment);
-  const runtime = new ProcessRuntime({ environment, log, nat1to1: options.nat1to1 });
-  return Agent.start(runtime, { ...options, version: VERSION, streamer: streamer.kind, log });
+  const { agentId, nat1to1 } = options;
+  const { runtime, streamer } = await openRuntime(environment, options.runtime, { agentId, nat1to1, log });
+  return Agent.start(runtime, { ...options, version: VERSION, streamer, log });
 }
 
 async function enroll(

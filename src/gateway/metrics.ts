@@ -5,6 +5,8 @@ export interface Counted {
   agentsByState(): Promise<Record<'online' | 'degraded' | 'offline', number>>;
   sessionsByState(): Promise<Map<SessionState, number>>;
   logins(): number;
+  /** Sessions that connected agents still have ports for, in all. */
+  freeSlots(): number;
 }
 
 /** What Prometheus sees. Labels are closed lists: never an id, an address or a path with one. */
@@ -13,6 +15,11 @@ export class Metrics {
   readonly #agents = this.#gauge('nekogate_agents', 'Agents by state', ['state']);
   readonly #sessions = this.#gauge('nekogate_sessions', 'Sessions in the store by state', ['state']);
   readonly #logins = this.#gauge('nekogate_logins', 'Clients joined or joining now', []);
+  readonly #freeSlots = this.#gauge(
+    'nekogate_free_port_slots',
+    'Sessions that the hosts of connected agents still have ports for, as far as their runtimes know',
+    [],
+  );
   readonly joins = this.#counter(
     'nekogate_joins_total',
     'Attempts to join a session, by outcome (ok or a failure code)',
@@ -47,6 +54,7 @@ export class Metrics {
     const sessions = await counted.sessionsByState();
     for (const state of SessionState.options) this.#sessions.set({ state }, sessions.get(state) ?? 0);
     this.#logins.set(counted.logins());
+    this.#freeSlots.set(counted.freeSlots());
     return this.#registry.metrics();
   }
 

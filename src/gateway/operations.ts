@@ -102,5 +102,6 @@ function countedOf({ store, agents, hub, logins }: OperationsDeps): Counted {
     },
     sessionsByState: () => store.sessions.countByState(),
     logins: () => logins.count,
+    freeSlots: () => hub.list().reduce((sum, { connection }) => sum + (connection.freeSlots ?? 0), 0),
   };
 }

@@ -49,6 +49,8 @@ const FROM_AGENT = {
     /** 1-minute load average and free memory in bytes. */
     load: z.number(),
     freeMemory: z.number(),
+    /** Sessions that the host still has ports for, where its runtime knows. */
+    freeSlots: z.int().min(0).optional(),
   }),
   /** The command was understood and is under way. */
   ack: z.object({ commandId: z.uuid() }),

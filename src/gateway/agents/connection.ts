@@ -61,6 +61,7 @@ export class AgentConnection {
   #state: 'greeting' | 'helloed' | 'live' | 'closed' = 'greeting';
   #heartbeatTimer: NodeJS.Timeout | undefined;
   #heartbeatAt = performance.now();
+  #freeSlots: number | undefined;
 
   constructor(socket: WebSocket, agent: AgentRow, options: AgentConnectionOptions) {
     this.agent = agent;
@@ -94,6 +95,11 @@ export class AgentConnection {
     if (!this.live) return 'offline';
     const { heartbeatMs } = this.#options;
     return performance.now() - this.#heartbeatAt > DEGRADED_AFTER * heartbeatMs ? 'degraded' : 'online';
+  }
+
+  /** Sessions that its host still has ports for; undefined where it doesn't say. */
+  get freeSlots(): number | undefined {
+    return this.#freeSlots;
   }
 
   /** Starts the live time: from here on commands may be sent. No effect when it ended meanwhile. */
@@ -169,8 +175,9 @@ export class AgentConnection {
 
   readonly #handlers: Handlers<FromAgent> = {
     hello: (hello) => this.#greet(hello),
-    heartbeat: () => {
+    heartbeat: ({ freeSlots }) => {
       this.#heartbeatAt = performance.now();
+      this.#freeSlots = freeSlots;
     },
     ack: () => undefined,
     progress: ({ commandId, message }) => this.#commands.progressed(commandId, message),
