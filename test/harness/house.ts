@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { Agent } from '../../src/agent/agent.ts';
 import { startAgent } from '../../src/cli/agent.ts';
 import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
+import type { RuntimeChoice } from '../../src/cli/runtime.ts';
 import { readEnvironment, type Environment } from '../../src/config.ts';
 import { listSessionFolders } from '../../src/desktop/folder.ts';
 import { findState, readOrder } from '../../src/desktop/state.ts';
@@ -40,6 +41,8 @@ export async function openHouse({
   host = '127.0.0.1',
   nat1to1 = ['127.0.0.1'],
   loginGraceMs = LOGIN_GRACE_MS,
+  runtime,
+  agentId = 'host-1',
 }: {
   /** Where the gateway listens. */
   host?: string;
@@ -47,6 +50,9 @@ export async function openHouse({
   nat1to1?: string[];
   /** How long logins wait for clients that were lost. */
   loginGraceMs?: number;
+  /** How its sessions run; local processes when left out. */
+  runtime?: RuntimeChoice;
+  agentId?: string;
 } = {}): Promise<House> {
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
@@ -72,15 +78,16 @@ export async function openHouse({
   opening.defer(() => house.gateway.stop());
   const { url } = house.gateway;
   const callApi = connectApi(url, await findAdminToken({ ...environment, adminToken: undefined }));
-  const { key } = await callApi('POST', '/api/v1/agents', z.object({ key: z.string() }), { id: 'host-1' });
+  const { key } = await callApi('POST', '/api/v1/agents', z.object({ key: z.string() }), { id: agentId });
   const open = (): Promise<Agent> =>
     startAgent(environment, log, {
-      agentId: 'host-1',
+      agentId,
       agentKey: key,
       gatewayUrl: url,
       maxSessions: 8,
       nat1to1,
       loginGraceMs,
+      ...(runtime ? { runtime } : {}),
     });
   const hosts = { agent: await open() };
   opening.defer(() => hosts.agent.stop());
