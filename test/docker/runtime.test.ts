@@ -12,7 +12,7 @@ import { SessionSpec } from '../../src/protocol/session.ts';
 import { openDaemonLink, openDockerHost, untilHealth, type DockerHost } from '../harness/docker-runtime.ts';
 
 test('a session is a container with limits, without capabilities, on a network of its own, with its ports one to one', async () => {
-  await using host = await openDockerHost(54_000);
+  await using host = await openDockerHost(24_000);
   const runtime = host.open();
 
   const session = await host.start(runtime, 's-1', { resources: { cpus: 0.5, memoryMb: 256, pids: 100, shmMb: 64 } });
@@ -34,8 +34,8 @@ test('a session is a container with limits, without capabilities, on a network o
   });
   assert.include(HostConfig.SecurityOpt, 'no-new-privileges:true');
   assert.deepEqual(HostConfig.PortBindings, {
-    '54000/udp': [{ HostIp: '', HostPort: '54000' }],
-    '54001/udp': [{ HostIp: '', HostPort: '54001' }],
+    '24000/udp': [{ HostIp: '', HostPort: '24000' }],
+    '24001/udp': [{ HostIp: '', HostPort: '24001' }],
   });
   assert.deepEqual(Object.keys(NetworkSettings.Networks), ['nekogate-s-1']);
   assert.equal(Config.Labels['nekogate.agent'], host.agentId);
@@ -51,7 +51,7 @@ test('a session is a container with limits, without capabilities, on a network o
 });
 
 test('an image that starts as root may become other users, and nothing more', async () => {
-  await using host = await openDockerHost(54_180);
+  await using host = await openDockerHost(24_180);
   const image = 'nekogate/desktop-rooted:test';
   await host.docker.run(['build', '--quiet', '--tag', image, '-'], { input: `FROM ${host.image}\nUSER root\n` });
 
@@ -66,7 +66,7 @@ test('an image that starts as root may become other users, and nothing more', as
 });
 
 test('with udpmux a session has one port, and neko is told so', async () => {
-  await using host = await openDockerHost(54_190);
+  await using host = await openDockerHost(24_190);
   const runtime = host.open({ udpMux: true });
 
   const sessions = await Promise.all(['s-1', 's-2'].map((id) => host.start(runtime, id)));
@@ -74,7 +74,7 @@ test('with udpmux a session has one port, and neko is told so', async () => {
   const made = await Promise.all(['s-1', 's-2'].map((id) => inspect(host, id)));
   assert.sameMembers(
     made.flatMap(({ HostConfig }) => Object.keys(HostConfig.PortBindings)),
-    ['54190/udp', '54191/udp'],
+    ['24190/udp', '24191/udp'],
   );
   for (const { Config, HostConfig } of made) {
     const [port = ''] = Object.keys(HostConfig.PortBindings);
@@ -85,7 +85,7 @@ test('with udpmux a session has one port, and neko is told so', async () => {
 });
 
 test('a container that ends is started again, and its session runs on with its password', async () => {
-  await using host = await openDockerHost(54_010);
+  await using host = await openDockerHost(24_010);
   const session = await host.start(host.open(), 's-1');
   const { adminPassword } = session.neko;
 
@@ -102,7 +102,7 @@ test('a container that ends is started again, and its session runs on with its p
 });
 
 test('a container that ends again and again is given up with its exit code and the end of its log, and nothing is left', async () => {
-  await using host = await openDockerHost(54_020);
+  await using host = await openDockerHost(24_020);
   const session = await host.start(host.open(), 's-1');
 
   for (let times = 0; times < 3; times += 1) {
@@ -125,7 +125,7 @@ test('a container that ends again and again is given up with its exit code and t
 });
 
 test('a container that was killed is told with its signal', async () => {
-  await using host = await openDockerHost(54_030);
+  await using host = await openDockerHost(24_030);
   const session = await host.start(host.open(), 's-1');
 
   await host.docker.run(['kill', 'nekogate-s-1']);
@@ -137,7 +137,7 @@ test('a container that was killed is told with its signal', async () => {
 });
 
 test('a session that uses more memory than it has is told so', async () => {
-  await using host = await openDockerHost(54_040);
+  await using host = await openDockerHost(24_040);
   const session = await host.start(host.open(), 's-1', { resources: { cpus: 1, memoryMb: 128, pids: 100, shmMb: 64 } });
 
   await tell(session, '/eat');
@@ -148,7 +148,7 @@ test('a session that uses more memory than it has is told so', async () => {
 });
 
 test('a container that somebody removed fails its session', async () => {
-  await using host = await openDockerHost(54_050);
+  await using host = await openDockerHost(24_050);
   const session = await host.start(host.open(), 's-1');
 
   await host.docker.run(['rm', '--force', 'nekogate-s-1']);
@@ -159,7 +159,7 @@ test('a container that somebody removed fails its session', async () => {
 });
 
 test('a container that ends before it is ready leaves nothing, and its log tells why', async () => {
-  await using host = await openDockerHost(54_060);
+  await using host = await openDockerHost(24_060);
   const runtime = host.open();
 
   const error = await failureOf(host.start(runtime, 's-1', { environment: { DIE_AT_START: '9' } }));
@@ -170,7 +170,7 @@ test('a container that ends before it is ready leaves nothing, and its log tells
 });
 
 test('a start that is called off leaves nothing', async () => {
-  await using host = await openDockerHost(54_070);
+  await using host = await openDockerHost(24_070);
   const runtime = host.open();
   const abort = new AbortController();
   const starting = runtime.start('s-1', SessionSpec.parse({}), {
@@ -196,7 +196,7 @@ test.for<[what: string, image: string, code: FailureCode, message: RegExp]>([
   ],
   ['is at a registry that nobody reaches', '127.0.0.1:9/nekogate/desktop:1', 'IMAGE_MISSING', /connection refused/],
 ])('an image that %s is told with the way out', async ([, image, code, message]) => {
-  await using host = await openDockerHost(54_080);
+  await using host = await openDockerHost(24_080);
   const runtime = host.open({ allowImages: ['nekogate/desktop*', '127.0.0.1:9/*'] });
 
   const error = await failureOf(host.start(runtime, 's-1', { image }));
@@ -207,9 +207,9 @@ test.for<[what: string, image: string, code: FailureCode, message: RegExp]>([
 });
 
 test('sessions as many as there are slices start at once, one more is refused, and one that stops makes room', async () => {
-  await using host = await openDockerHost(54_090);
+  await using host = await openDockerHost(24_090);
   const runtime = host.open();
-  const socket = createSocket('udp4').bind(54_093);
+  const socket = createSocket('udp4').bind(24_093);
   await once(socket, 'listening');
 
   const sessions = await Promise.all(['s-1', 's-2', 's-3'].map((id) => host.start(runtime, id)));
@@ -221,29 +221,29 @@ test('sessions as many as there are slices start at once, one more is refused, a
   const ports = await Promise.all(
     ['s-1', 's-3', 's-4'].map(async (id) => (await inspect(host, id)).Config.Labels['nekogate.ports']),
   );
-  assert.sameMembers(ports, ['54090-54091', '54094-54095', '54096-54097']);
+  assert.sameMembers(ports, ['24090-24091', '24094-24095', '24096-24097']);
   socket.close();
   await Promise.all([...sessions, again].map((session) => session.stop()));
   assert.deepEqual(await host.left(), []);
 });
 
 test('ports that only Docker finds taken are given up for others', async () => {
-  await using host = await openDockerHost(54_220);
+  await using host = await openDockerHost(24_220);
   const runtime = host.open();
   // A look at IPv4 doesn't see it, and Docker publishes on both.
-  const socket = createSocket({ type: 'udp6', ipv6Only: true }).bind(54_221, '::');
+  const socket = createSocket({ type: 'udp6', ipv6Only: true }).bind(24_221, '::');
   await once(socket, 'listening');
 
   const session = await host.start(runtime, 's-1');
 
-  assert.equal((await inspect(host, 's-1')).Config.Labels['nekogate.ports'], '54222-54223');
+  assert.equal((await inspect(host, 's-1')).Config.Labels['nekogate.ports'], '24222-24223');
   assert.lengthOf(await host.left(), 2);
   socket.close();
   await session.stop();
 });
 
 test('a session is frozen and goes on', async () => {
-  await using host = await openDockerHost(54_100);
+  await using host = await openDockerHost(24_100);
   const session = await host.start(host.open(), 's-1');
 
   await session.pause();
@@ -259,7 +259,7 @@ test('a session is frozen and goes on', async () => {
 });
 
 test('a session that is frozen can be stopped', async () => {
-  await using host = await openDockerHost(54_110);
+  await using host = await openDockerHost(24_110);
   const session = await host.start(host.open(), 's-1', { home: `home-${host.agentId}` });
   await session.pause();
 
@@ -269,7 +269,7 @@ test('a session that is frozen can be stopped', async () => {
 });
 
 test('a home outlives its session, and one session at a time has it', async () => {
-  await using host = await openDockerHost(54_120);
+  await using host = await openDockerHost(24_120);
   const runtime = host.open();
   const home = `home-${host.agentId}`;
   const first = await host.start(runtime, 's-1', { home });
@@ -286,7 +286,7 @@ test('a home outlives its session, and one session at a time has it', async () =
 });
 
 test("what an earlier start of the same session left is replaced, and what is somebody else's is not", async () => {
-  await using host = await openDockerHost(54_210);
+  await using host = await openDockerHost(24_210);
   const runtime = host.open();
   const make = (name: string, ...labels: string[]): Promise<string> =>
     host.docker.run(['create', '--name', name, ...labels.flatMap((label) => ['--label', label]), host.image]);
@@ -315,7 +315,7 @@ test("what an earlier start of the same session left is replaced, and what is so
 });
 
 test("the next agent takes over what runs, frozen or not, starts again what ended, and removes what can't go on", async () => {
-  await using host = await openDockerHost(54_130);
+  await using host = await openDockerHost(24_130);
   const killed = host.open();
   const running = await host.start(killed, 'runs');
   const frozen = await host.start(killed, 'frozen');
@@ -353,7 +353,7 @@ test("the next agent takes over what runs, frozen or not, starts again what ende
 });
 
 test('what a living agent has is left alone by another of its id', async () => {
-  await using host = await openDockerHost(54_140);
+  await using host = await openDockerHost(24_140);
   const session = await host.start(host.open(), 's-1');
 
   const adopted = await host.open().recover();
@@ -364,7 +364,7 @@ test('what a living agent has is left alone by another of its id', async () => {
 });
 
 test('while Docker is away sessions run on, and what happened meanwhile is seen when it is back', async () => {
-  await using host = await openDockerHost(54_150);
+  await using host = await openDockerHost(24_150);
   await using link = await openDaemonLink(host.docker);
   const runtime = host.open({ dockerHost: link.host });
   const kept = await host.start(runtime, 'kept');
@@ -384,7 +384,7 @@ test('while Docker is away sessions run on, and what happened meanwhile is seen 
 });
 
 test('a session that is stopped while Docker is away is removed when it is back', async () => {
-  await using host = await openDockerHost(54_160);
+  await using host = await openDockerHost(24_160);
   await using link = await openDaemonLink(host.docker);
   const session = await host.start(host.open({ dockerHost: link.host }), 's-1');
 
@@ -397,7 +397,7 @@ test('a session that is stopped while Docker is away is removed when it is back'
 });
 
 test('without Docker an agent does not start, and says why', async () => {
-  await using host = await openDockerHost(54_170);
+  await using host = await openDockerHost(24_170);
 
   for (const dockerHost of ['unix:///nowhere/docker.sock', 'tcp://127.0.0.1:9', 'ssh://example'])
     assert.equal(

@@ -17,7 +17,7 @@ import { DESKTOP_IMAGE } from '../harness/images.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
 
 test("people watch and drive a container's desktop over UDP ports that Docker publishes", async () => {
-  const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '53000-53015' });
+  const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23000-23015' });
   await using house = await openHouse({ runtime, agentId: newAgentId() });
   const sessionId = await startDesktop(house, await terminal('painted-terminal.sh'));
   const { viewUrl } = await grant(house, sessionId, 'controller');
@@ -33,7 +33,7 @@ test("people watch and drive a container's desktop over UDP ports that Docker pu
   await until('green', () => middleOf(page), isGreen);
 
   const { port = 0 } = await mediaOf(page);
-  assert.ok(port >= 53_000 && port <= 53_015, `media come from port ${port}`);
+  assert.ok(port >= 23_000 && port <= 23_015, `media come from port ${port}`);
   const docker = dockerAt(inject('dockerHost'));
   assert.equal(await docker.run(['exec', `nekogate-${sessionId}`, 'cat', '/tmp/typed']), 'typed');
   await house.callApi('DELETE', `/api/v1/sessions/${sessionId}`, z.unknown());
@@ -155,7 +155,7 @@ async function openWorld(): Promise<World> {
   const agents: Program[] = [];
   const startAgent = async (): Promise<void> => {
     const args = ['agent', '--gateway', url, '--id', agentId, '--runtime', 'docker', '--image', DESKTOP_IMAGE];
-    const agent = startProgram([...args, '--udp-range', '53100-53115'], { ...env, NEKOGATE_AGENT_KEY: key });
+    const agent = startProgram([...args, '--udp-range', '23100-23115'], { ...env, NEKOGATE_AGENT_KEY: key });
     agents.push(agent);
     await agent.until(/connected to the gateway/);
   };

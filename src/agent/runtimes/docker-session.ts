@@ -172,14 +172,14 @@ export class DockerSession implements RunningSession {
   async #pauseBetweenLooks(signal: AbortSignal): Promise<void> {
     const isIll = this.#health.state === 'starting' || this.#illSince !== undefined;
     const ms = isIll ? ILL_POLL_MS : WELL_POLL_MS;
-    const timer = new AbortController();
-    const stop = (): void => timer.abort();
-    signal.addEventListener('abort', stop);
+    const woken = new AbortController();
     try {
-      await Promise.race([sleep(ms, undefined, { signal: timer.signal }), this.#wake.promise]);
+      await Promise.race([
+        sleep(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }),
+        this.#wake.promise,
+      ]);
     } finally {
-      signal.removeEventListener('abort', stop);
-      timer.abort();
+      woken.abort();
       this.#wake = Promise.withResolvers();
     }
   }
