@@ -124,6 +124,22 @@ test('a container that ends again and again is given up with its exit code and t
   assert.deepEqual(await host.left(), []);
 });
 
+test('a session whose neko does not answer is starting until it does, in the container that it has', async () => {
+  await using host = await openDockerHost(24_230);
+  const session = await host.start(host.open(), 's-1');
+  const container = await host.docker.run(['inspect', '--format', '{{.Id}} {{.State.StartedAt}}', 'nekogate-s-1']);
+
+  await tell(session, '/deaf?ms=6000');
+  const lost = await untilHealth(session, ({ state }) => state === 'starting');
+  await untilHealth(session, ({ state }) => state === 'running');
+
+  assert.isTrue(lost.state === 'starting' && lost.reason.code === 'STREAMER_LOST', JSON.stringify(lost));
+  assert.equal(
+    await host.docker.run(['inspect', '--format', '{{.Id}} {{.State.StartedAt}}', 'nekogate-s-1']),
+    container,
+  );
+});
+
 test('a container that was killed is told with its signal', async () => {
   await using host = await openDockerHost(24_030);
   const session = await host.start(host.open(), 's-1');

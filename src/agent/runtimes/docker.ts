@@ -68,7 +68,8 @@ export class DockerRuntime implements Runtime {
     const slices = sliceOptionsOf(options);
     this.#policy = new DockerPolicy({
       agentId: options.agentId,
-      allowImages: options.allowImages ?? DEFAULT_ALLOWED_IMAGES,
+      // Its operator named that one, too.
+      allowImages: [...(options.allowImages ?? DEFAULT_ALLOWED_IMAGES), options.image],
       udpPorts: slices.range,
       udpPortsMax: slices.size,
       publishAddress: options.publishAddress ?? '',

@@ -6,7 +6,7 @@ const password = env['NEKO_SESSION_API_TOKEN'];
 const eaten = [];
 const say = (text) => process.stdout.write(`${text}\n`);
 
-createServer((request, response) => {
+const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x');
   if (pathname === '/health') response.end('true');
   else if (pathname === '/api/room/screen/shot.jpg') {
@@ -18,6 +18,11 @@ createServer((request, response) => {
   } else if (pathname === '/eat') {
     say('told to eat');
     for (;;) eaten.push(Buffer.alloc(16 * 1024 * 1024, 1));
+  } else if (pathname === '/deaf') {
+    response.end();
+    server.close();
+    server.closeAllConnections();
+    setTimeout(() => server.listen(8080), Number(searchParams.get('ms')));
   } else if (pathname === '/write') {
     writeFileSync(`${process.cwd()}/kept`, searchParams.get('text') ?? '');
     response.end();
@@ -25,7 +30,8 @@ createServer((request, response) => {
     response.statusCode = 404;
     response.end();
   }
-}).listen(8080);
+});
+server.listen(8080);
 
 if (env['DIE_AT_START']) {
   say('told to die at its start');
