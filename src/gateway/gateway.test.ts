@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { request } from 'undici';
-import { assert, describe, test } from 'vitest';
+import { assert, describe, test, vi } from 'vitest';
 import { ControlPlane } from '../../test/harness/control-plane.ts';
 
 describe('the API', () => {
@@ -149,6 +149,17 @@ describe('what operators look at', () => {
     assert.equal(status, 200);
     assert.include(body, 'nekogate_agents{state="online"} 0');
     assert.include(body, 'route="/readyz"');
+  });
+
+  test('how many sessions the hosts still have ports for is measured, as their agents say it', async () => {
+    await using plane = await ControlPlane.start();
+    await using one = await plane.connectAgent();
+
+    one.send('heartbeat', { sessions: 1, load: 0, freeMemory: 1, freeSlots: 124 });
+
+    await vi.waitFor(async () =>
+      assert.include((await plane.call('GET', '/metrics')).body, 'nekogate_free_port_slots 124'),
+    );
   });
 
   test('the metrics of a gateway that others can reach need the token', async () => {
