@@ -35,6 +35,7 @@ const TESTS = [
   { packages: ['iproute2'], has: () => hasProgram('ip') },
   // The client at this path builds images by BuildKit; another one earlier on PATH may not.
   { packages: ['docker.io'], has: () => hasProgram('dockerd') && existsSync('/usr/bin/docker') },
+  { packages: ['docker-compose'], has: () => hasProgram('docker-compose') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'vitest';
+import { temporaryFolder } from '../test/harness/folder.ts';
 import { readEnvironment } from './config.ts';
 
 test('desktops inherit locale and time zone, and no secret', () => {
@@ -20,6 +23,21 @@ test('an empty variable counts as one that is not set', () => {
   assert.equal(environment.nekoBin, undefined);
   assert.equal(environment.agentKey, undefined);
   assert.notEqual(environment.runtimeDir, '');
+});
+
+test("the database's address, which holds a password, may lie in a file", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, 'url');
+  await writeFile(file, 'postgres://nekogate:secret@postgres/nekogate\n');
+
+  assert.equal(
+    readEnvironment({ DATABASE_URL_FILE: file }).databaseUrl,
+    'postgres://nekogate:secret@postgres/nekogate',
+  );
+  assert.throws(
+    () => readEnvironment({ DATABASE_URL_FILE: join(folder.path, 'none') }),
+    /none, which the environment names/,
+  );
 });
 
 test("the agent's key is found under its own name first and under its common name too", () => {

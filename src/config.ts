@@ -1,7 +1,9 @@
 // The only reader of the environment: parsed once, before anything opens; wrong settings stop the program.
 /* oxlint-disable node/no-process-env -- this module is the one place that may */
+import { readFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GatewayError } from './errors.ts';
 
 /** What the environment says; command-line flags win over it. Secrets come by environment or file, never by flag. */
 export interface Environment {
@@ -9,7 +11,7 @@ export interface Environment {
   readonly dataDir: string;
   /** Where running sessions keep sockets and state. NEKOGATE_RUNTIME_DIR, else XDG_RUNTIME_DIR/nekogate, else a folder of this user under /tmp. */
   readonly runtimeDir: string;
-  /** postgres://… puts the store there instead of the embedded SQLite. */
+  /** postgres://… puts the store there instead of the embedded SQLite: DATABASE_URL, or what stands in DATABASE_URL_FILE. */
   readonly databaseUrl: string | undefined;
   /** The agent's key, 64 hex digits: NEKOGATE_AGENT_KEY or AGENT_API_KEY. */
   readonly agentKey: string | undefined;
@@ -41,7 +43,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     runtimeDir:
       env['NEKOGATE_RUNTIME_DIR'] ||
       (env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'nekogate') : join(tmpdir(), `nekogate-${user}`)),
-    databaseUrl: env['DATABASE_URL'] || undefined,
+    databaseUrl: env['DATABASE_URL'] || readSecret(env['DATABASE_URL_FILE']),
     agentKey: env['NEKOGATE_AGENT_KEY'] || env['AGENT_API_KEY'] || undefined,
     adminToken: env['NEKOGATE_ADMIN_TOKEN'] || undefined,
     nekoBin: env['NEKO_BIN'] || undefined,
@@ -55,4 +57,16 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
       }),
     ),
   };
+}
+
+/** @throws GatewayError BAD_REQUEST when the file that was named can't be read */
+function readSecret(file: string | undefined): string | undefined {
+  if (file === undefined || file === '') return undefined;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new GatewayError('BAD_REQUEST', `${file}, which the environment names, can't be read: ${String(cause)}`, {
+      cause,
+    });
+  }
 }

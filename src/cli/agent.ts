@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -23,7 +24,8 @@ const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [
   --max-sessions N    sessions at once on this host (16)
   --nat1to1 ADDRESS   the address under which viewers reach this host's UDP ports (127.0.0.1)
 ${RUNTIME_USAGE}
-enroll needs the gateway's administrator token: NEKOGATE_ADMIN_TOKEN, or the data folder of a gateway on this machine.
+enroll leaves a key file alone that is there, and needs the gateway's administrator token: NEKOGATE_ADMIN_TOKEN, or the data
+folder of a gateway on this machine.
 `;
 
 export const MAX_SESSIONS_DEFAULT = 16;
@@ -110,6 +112,10 @@ async function enroll(
   keyFile: string | undefined,
   environment: Environment,
 ): Promise<number> {
+  if (keyFile !== undefined && existsSync(keyFile)) {
+    process.stdout.write(`${keyFile} is there already\n`);
+    return 0;
+  }
   const callApi = connectApi(gatewayUrl, await findAdminToken(environment));
   const { key } = await callApi('POST', '/api/v1/agents', z.object({ key: z.string() }), { id });
   if (keyFile === undefined) {

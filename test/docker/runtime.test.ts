@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { assert, test } from 'vitest';
+import { z } from 'zod';
 import type { DockerRuntime } from '../../src/agent/runtimes/docker.ts';
 import type { RunningSession } from '../../src/agent/runtimes/runtime.ts';
 import { GatewayError, type FailureCode } from '../../src/errors.ts';
@@ -444,15 +445,15 @@ async function tell(session: RunningSession, path: string): Promise<void> {
   await request(`${session.neko.baseUrl}${path}`).catch(() => undefined);
 }
 
-interface Inspected {
-  HostConfig: Record<string, unknown> & { SecurityOpt: string[]; PortBindings: Record<string, unknown> };
-  State: { Status: string; Paused: boolean };
-  Config: { Labels: Record<string, string>; Env: string[] };
-  NetworkSettings: { Networks: Record<string, unknown> };
-}
+const Inspected = z.object({
+  HostConfig: z.looseObject({ SecurityOpt: z.array(z.string()), PortBindings: z.record(z.string(), z.unknown()) }),
+  State: z.object({ Status: z.string(), Paused: z.boolean() }),
+  Config: z.object({ Labels: z.record(z.string(), z.string()), Env: z.array(z.string()) }),
+  NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()) }),
+});
 
-async function inspect(host: DockerHost, sessionId: string): Promise<Inspected> {
-  const [found] = JSON.parse(await host.docker.run(['inspect', `nekogate-${sessionId}`])) as Inspected[];
+async function inspect(host: DockerHost, sessionId: string): Promise<z.infer<typeof Inspected>> {
+  const [found] = z.array(Inspected).parse(JSON.parse(await host.docker.run(['inspect', `nekogate-${sessionId}`])));
   assert.isDefined(found);
   return found;
 }

@@ -203,6 +203,10 @@ async function terminal(script: string): Promise<string[]> {
   return ['xterm', '-fullscreen', '-bg', '#2040c0', '-fg', 'white', '-e', 'sh', '-c', text, 'sh', '/tmp/typed'];
 }
 
+declare global {
+  var madeConnections: RTCPeerConnection[] | undefined;
+}
+
 /** A page that remembers the WebRTC connections that it makes. */
 async function openPage(browser: Browser): Promise<Page> {
   const page = await browser.newPage();
@@ -215,7 +219,7 @@ async function openPage(browser: Browser): Promise<Page> {
         made.push(this);
       }
     };
-    Object.assign(globalThis, { made });
+    globalThis.madeConnections = made;
   });
   return page;
 }
@@ -223,7 +227,7 @@ async function openPage(browser: Browser): Promise<Page> {
 /** How many WebRTC connections a page has made, and the port that the last one's media come from. */
 function mediaOf(page: Page): Promise<{ connections: number; port: number | undefined }> {
   return page.evaluate(async () => {
-    const { made } = globalThis as unknown as { made: RTCPeerConnection[] };
+    const made = globalThis.madeConnections ?? [];
     const all = new Map<string, Record<string, unknown>>();
     (await made.at(-1)?.getStats())?.forEach((entry: Record<string, unknown>) => all.set(String(entry['id']), entry));
     const transport = [...all.values()].find(({ type }) => type === 'transport');

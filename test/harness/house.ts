@@ -43,6 +43,7 @@ export async function openHouse({
   loginGraceMs = LOGIN_GRACE_MS,
   runtime,
   agentId = 'host-1',
+  maxSessions = 8,
 }: {
   /** Where the gateway listens. */
   host?: string;
@@ -53,6 +54,7 @@ export async function openHouse({
   /** How its sessions run; local processes when left out. */
   runtime?: RuntimeChoice;
   agentId?: string;
+  maxSessions?: number;
 } = {}): Promise<House> {
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
@@ -84,7 +86,7 @@ export async function openHouse({
       agentId,
       agentKey: key,
       gatewayUrl: url,
-      maxSessions: 8,
+      maxSessions,
       nat1to1,
       loginGraceMs,
       ...(runtime ? { runtime } : {}),

@@ -25,6 +25,16 @@ export async function ensureImages(docker: Docker): Promise<void> {
   await build(docker, 'gateway', GATEWAY_IMAGE);
 }
 
+/** Debian's own Postgres under the name of the image that our compose file names, for no registry may be reached from here. */
+export async function ensurePostgres(docker: Docker): Promise<string> {
+  const tag = 'postgres:stand-in';
+  const file = 'test/fixtures/stand-ins/postgres.Dockerfile';
+  await docker.run(['build', '--network', 'host', '--file', file, '--tag', tag, 'test/fixtures/stand-ins'], {
+    cwd: ROOT,
+  });
+  return tag;
+}
+
 /** The profile of a desktop's container, as `--security-opt` takes it from a file. */
 export const SECCOMP_FILE = join(ROOT, 'images/desktop/seccomp.json');
 
