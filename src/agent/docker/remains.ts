@@ -84,14 +84,20 @@ export class Remover {
     }
   }
 
-  async #removeNow({ folder, containerId, networkId, gently }: Remains): Promise<void> {
+  /** What is removed is forgotten at once: a try that comes later doesn't ask for it again. */
+  async #removeNow(remains: Remains): Promise<void> {
+    const { folder, containerId, networkId, gently } = remains;
     if (containerId !== undefined) {
       await makeFolder(folder);
       await writeFile(join(folder, STOPPING), '');
       if (gently) await this.#stopGently(containerId);
       await this.#engine.remove(containerId);
+      remains.containerId = undefined;
     }
-    if (networkId !== undefined) await this.#removeNetwork(networkId);
+    if (networkId !== undefined) {
+      await this.#removeNetwork(networkId);
+      remains.networkId = undefined;
+    }
     await rm(folder, { recursive: true, force: true });
   }
 

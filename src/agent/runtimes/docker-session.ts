@@ -249,16 +249,39 @@ export class DockerSession implements RunningSession {
     }
     this.#parts.log.warn({ sessionId: this.sessionId, reason: end }, 'a container ended and is started again');
     this.#set({ state: 'starting', reason: end });
-    try {
-      await this.#startAgain(delay);
-      this.#isLookDue = true;
-    } catch (thrown) {
-      this.#ending.signal.throwIfAborted();
-      // Removed with force it ends first, and is gone a moment later.
-      const now = await this.#parts.engine.inspect(this.containerId);
-      if (!now || now.isGoing) return this.#fail(undefined, describeEnd(undefined, this.#memoryMb));
-      const { code, message } = toGatewayError(thrown);
-      await this.#fail(facts, { code, message: `${end.message}, and can't be started again: ${message}` });
+    const failure = await this.#startAgain(delay);
+    if (failure)
+      await this.#fail(facts, {
+        ...failure,
+        message: `${end.message}, and can't be started again: ${failure.message}`,
+      });
+    else this.#isLookDue = true;
+  }
+
+  /**
+   * Starts the container once more; what fails is tried later and later, as often as the policy says: a daemon that shuts down ends its containers, and
+   * refuses starts while it does. One that is away doesn't count.
+   * @returns why it is given up
+   */
+  async #startAgain(delayMs: number): Promise<Failure | undefined> {
+    const { engine } = this.#parts;
+    for (let waitMs: number | undefined = delayMs; ;) {
+      await sleep(waitMs, undefined, { signal: this.#ending.signal });
+      try {
+        await engine.start(this.containerId);
+        return undefined;
+      } catch (thrown) {
+        if (isUnavailable(thrown)) {
+          waitMs = WELL_POLL_MS;
+          continue;
+        }
+        // Removed with force it ends first, and is gone a moment later.
+        const now = await engine.inspect(this.containerId).catch(() => ({ isGoing: false }));
+        if (!now || now.isGoing) return describeEnd(undefined, this.#memoryMb);
+        waitMs = this.#policy.next(0);
+        const { code, message } = toGatewayError(thrown);
+        if (waitMs === undefined) return { code, message };
+      }
     }
   }
 
@@ -267,18 +290,6 @@ export class DockerSession implements RunningSession {
     return (
       performance.now() - this.#outOfMemoryAt < OUT_OF_MEMORY_MS || (isOutOfMemory && exitCode === SIGKILL_EXIT_CODE)
     );
-  }
-
-  /** A daemon that is away doesn't count: it may be what ended the container. */
-  async #startAgain(delayMs: number): Promise<void> {
-    for (let waitMs = delayMs; ; waitMs = WELL_POLL_MS) {
-      await sleep(waitMs, undefined, { signal: this.#ending.signal });
-      try {
-        return await this.#parts.engine.start(this.containerId);
-      } catch (thrown) {
-        if (!isUnavailable(thrown)) throw thrown;
-      }
-    }
   }
 
   async #fail(facts: ContainerFacts | undefined, reason: Failure): Promise<void> {
