@@ -34,7 +34,7 @@ await using docker = await openDocker(readEnvironment().dockerHost);
 await ensureImages(docker);
 const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '54000-54999' });
 const agentId = `bench-${randomBytes(4).toString('hex')}`;
-await using house = await openHouse({ runtime, agentId, maxSessions: IDLE_SESSIONS });
+await using house = await openHouse({ runtime, agentId, maxSessions: IDLE_SESSIONS, dockerHost: docker.host });
 await using browser = await openBrowser();
 const page = await browser.newPage();
 await page.goto(house.gateway.url);

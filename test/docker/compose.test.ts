@@ -18,11 +18,13 @@ const BRING_UP_MS = 120_000;
 test('one command brings up gateway, store and agent, and a desktop that a browser shows; and takes all of it away', async () => {
   const docker = dockerAt(inject('dockerHost'));
   const postgres = await ensurePostgres(docker);
+  const socket = docker.host.replace('unix://', '');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const compose = async (...args: string[]): Promise<string> => {
     const env = {
       DOCKER_HOST: docker.host,
+      DOCKER_SOCKET: socket,
       NEKOGATE_VERSION: 'test',
       NEKOGATE_PORT: String(port),
       NEKOGATE_PUBLIC_URL: url,
@@ -33,9 +35,9 @@ test('one command brings up gateway, store and agent, and a desktop that a brows
   await using owned = new AsyncDisposableStack();
   owned.defer(async () => {
     await compose('down', '--volumes');
-    const socket = ['--user', '0:0', '--volume', '/var/run/docker.sock:/var/run/docker.sock'];
+    const rights = ['--user', '0:0', '--volume', `${socket}:/var/run/docker.sock`];
     const prune = ['agent', '--runtime=docker', '--id=local', '--prune', '--yes'];
-    await docker.run(['run', '--rm', ...socket, GATEWAY_IMAGE, ...prune]);
+    await docker.run(['run', '--rm', ...rights, GATEWAY_IMAGE, ...prune]);
   });
 
   await compose('up', '--detach', '--no-build');

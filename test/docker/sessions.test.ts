@@ -18,7 +18,7 @@ import { startProgram, type Program } from '../harness/programs.ts';
 
 test("people watch and drive a container's desktop over UDP ports that Docker publishes", async () => {
   const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23000-23015' });
-  await using house = await openHouse({ runtime, agentId: newAgentId() });
+  await using house = await openHouse({ runtime, agentId: newAgentId(), dockerHost: inject('dockerHost') });
   const sessionId = await startDesktop(house, await terminal('painted-terminal.sh'));
   const { viewUrl } = await grant(house, sessionId, 'controller');
   await using browser = await openBrowser();

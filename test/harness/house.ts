@@ -44,6 +44,7 @@ export async function openHouse({
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
+  dockerHost,
 }: {
   /** Where the gateway listens. */
   host?: string;
@@ -55,6 +56,8 @@ export async function openHouse({
   runtime?: RuntimeChoice;
   agentId?: string;
   maxSessions?: number;
+  /** Where Docker answers, for the runtime that wants it. */
+  dockerHost?: string;
 } = {}): Promise<House> {
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
@@ -64,6 +67,7 @@ export async function openHouse({
     dataDir: join(dir, 'data'),
     runtimeDir: join(dir, 'run'),
     databaseUrl: undefined,
+    dockerHost,
   };
   const log = pino(
     { level: environment.logLevel === 'info' ? 'silent' : environment.logLevel },
