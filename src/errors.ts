@@ -32,6 +32,7 @@ const FAILURES = {
   SESSION_NOT_FOUND: { status: 404, close: 4404, retryable: false },
   SESSION_NOT_RUNNING: { status: 409, close: 4412, retryable: true },
   SESSION_ENDED: { status: 410, close: 4411, retryable: false },
+  SESSION_HIBERNATED: { status: 409, close: 4413, retryable: false },
   SESSION_LIMIT: { status: 503, close: 4503, retryable: true },
   SESSION_START_FAILED: { status: 502, close: 4502, retryable: false },
   DEPENDENCY_MISSING: { status: 503, close: 4503, retryable: false },
@@ -50,6 +51,8 @@ const FAILURES = {
   NEKO_REFUSED: { status: 502, close: 4502, retryable: false },
   PART_LOST: { status: 502, close: 4502, retryable: true },
   STREAMER_LOST: { status: 502, close: 4502, retryable: true },
+  TEMPLATE_NOT_FOUND: { status: 404, close: 4404, retryable: false },
+  TEMPLATE_INVALID: { status: 409, close: 4409, retryable: false },
   // The link to one client.
   CLIENT_SILENT: { status: 408, close: 4408, retryable: true },
   CLIENT_SLOW: { status: 408, close: 4408, retryable: true },

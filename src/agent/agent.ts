@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
 import { PROTOCOL_VERSION, type Hello } from '../protocol/control.ts';
 import { LOGIN_GRACE_MS } from '../protocol/login.ts';
+import type { SessionReport } from '../protocol/session.ts';
 import { CommandRunner, type SendToGateway } from './commands.ts';
 import { ControlConnection, type ConnectionOptions } from './connection.ts';
 import { loginHostOf } from './login-host.ts';
@@ -31,6 +32,8 @@ export class Agent {
   readonly #runtime: Runtime;
   readonly #sessions: SessionTable;
   readonly #logins: LoginTable;
+  /** Sessions that were found paused: a frozen neko knows no logins, so theirs are taken up once it goes on. */
+  readonly #frozen = new Map<string, RunningSession>();
   readonly #tunnels: Tunnels;
   readonly #connectionOptions: ConnectionOptions;
   readonly #welcome = Promise.withResolvers<void>();
@@ -54,8 +57,7 @@ export class Agent {
       log,
       onReport: (report) => {
         send('session.updated', report);
-        if (report.state === 'stopping') this.#endLogins(report.sessionId, 'the session was stopped');
-        if (report.state === 'failed') this.#endLogins(report.sessionId, 'the session failed');
+        this.#followSession(report);
       },
     });
     this.#logins = new LoginTable({
@@ -125,11 +127,47 @@ export class Agent {
 
   async #adopt(sessions: RunningSession[]): Promise<void> {
     for (const session of sessions) this.#sessions.adopt(session);
-    await Promise.all(sessions.map((session) => this.#logins.adopt(session.sessionId, loginHostOf(session))));
+    for (const session of sessions) if (session.health.state === 'paused') this.#frozen.set(session.sessionId, session);
+    const awake = sessions.filter(({ sessionId }) => !this.#frozen.has(sessionId));
+    await Promise.all(awake.map((session) => this.#logins.adopt(session.sessionId, loginHostOf(session))));
   }
 
-  #endLogins(sessionId: string, why: string): void {
-    void this.#logins.endSession(sessionId, new GatewayError('SESSION_ENDED', why));
+  #followSession({ sessionId, state }: SessionReport): void {
+    switch (state) {
+      case 'paused':
+        this.#logins.setPaused(sessionId, true);
+        break;
+      case 'running':
+        this.#logins.setPaused(sessionId, false);
+        this.#thaw(sessionId);
+        break;
+      case 'stopping':
+        this.#endLogins(sessionId, new GatewayError('SESSION_ENDED', 'the session was stopped'));
+        break;
+      case 'failed':
+        this.#endLogins(sessionId, new GatewayError('SESSION_ENDED', 'the session failed'));
+        break;
+      case 'hibernating':
+        this.#endLogins(sessionId, new GatewayError('SESSION_HIBERNATED', 'the session was hibernated'));
+        break;
+      case 'pending':
+      case 'starting':
+      case 'warm':
+      case 'hibernated':
+      case 'stopped':
+        break;
+    }
+  }
+
+  #thaw(sessionId: string): void {
+    const session = this.#frozen.get(sessionId);
+    this.#frozen.delete(sessionId);
+    if (session) void this.#logins.adopt(sessionId, loginHostOf(session));
+  }
+
+  #endLogins(sessionId: string, failure: GatewayError): void {
+    this.#frozen.delete(sessionId);
+    void this.#logins.endSession(sessionId, failure);
   }
 }
 

@@ -10,6 +10,13 @@ export type SendToGateway = <T extends keyof AgentPayloads>(type: T, payload: Ag
 
 /** Results kept to answer a repeated command as before; the oldest is forgotten first. */
 const RESULTS_MAX = 1000;
+/** Those that need what came before them for their session to be done. */
+const IN_TURN: ReadonlySet<Command['action']> = new Set([
+  'start_session',
+  'wake_session',
+  'pause_session',
+  'resume_session',
+]);
 /** Commands under way at once on one host; more are refused with TOO_MANY_MESSAGES. */
 const COMMANDS_MAX = 256;
 
@@ -60,7 +67,7 @@ export class CommandRunner {
     this.#running.add(commandId);
     const { sessionId } = command;
     // A stop must not wait for the start that it ends: the session table aborts it. And a revocation waits for nothing.
-    const before = command.action === 'start_session' ? this.#lastOfSession.get(sessionId) : undefined;
+    const before = IN_TURN.has(command.action) ? this.#lastOfSession.get(sessionId) : undefined;
     const done = (before ?? Promise.resolve())
       .then(() => this.#execute(message))
       .then(
@@ -87,9 +94,16 @@ export class CommandRunner {
   async #perform(command: Command, signal: AbortSignal, onProgress: (message: string) => void): Promise<void> {
     switch (command.action) {
       case 'start_session':
+      case 'wake_session':
         return this.#sessions.start(command.sessionId, command.spec, { signal, onProgress });
       case 'stop_session':
         return this.#sessions.stop(command.sessionId);
+      case 'hibernate_session':
+        return this.#sessions.hibernate(command.sessionId);
+      case 'pause_session':
+        return this.#sessions.pause(command.sessionId);
+      case 'resume_session':
+        return this.#sessions.resume(command.sessionId);
       case 'end_logins': {
         const { sessionId, of, code } = command;
         return this.#logins.end({ sessionId, ...of }, new GatewayError(code, WHY_ENDED[code]));

@@ -52,6 +52,9 @@ const LOST_REASONS = new Set(['CLIENT_LOST', 'CLIENT_SILENT', 'SHUTTING_DOWN', '
 /** The tunnel just broke: the gateway, or the network to it, is gone. */
 const BROKEN = 1006;
 
+/** What is told of the time that is left to one whose session is paused: it has all the time that the pause takes. */
+const PAUSED_GRACE_MS = 3_600_000;
+
 const LEFT = new GatewayError('NOT_FOUND', 'the client left');
 
 /**
@@ -68,6 +71,7 @@ export class Login {
   readonly #endExpiry: () => void;
   #credentials: NekoCredentials | undefined;
   #isHost: boolean;
+  #isPaused = false;
   #state: State = { name: 'making' };
   /** Attaches one after another. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -147,6 +151,15 @@ export class Login {
   /** Somebody uses it without a connection: the wait for one begins anew. */
   touch(): void {
     if (this.#state.name === 'lost') this.#wait(this.#state.upstream);
+  }
+
+  /** neko is frozen, or goes on: its silence is no loss meanwhile. */
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    const state = this.#state;
+    if (state.name === 'live' || state.name === 'lost') state.upstream?.expectAnswers(!isPaused);
+    // Nobody can come back to it meanwhile, so its time does not run either.
+    if (state.name === 'lost') this.#wait(state.upstream);
   }
 
   /** Its client is gone, but expected back within the grace. No effect on one that is not live. */
@@ -259,8 +272,8 @@ export class Login {
 
   #wait(upstream: Upstream | undefined): void {
     if (this.#state.name === 'lost') this.#state.endWait();
-    const { graceMs } = this.#options;
-    const timer = setTimeout(() => void this.end(LEFT), graceMs);
+    const graceMs = this.#isPaused ? PAUSED_GRACE_MS : this.#options.graceMs;
+    const timer = this.#isPaused ? undefined : setTimeout(() => void this.end(LEFT), graceMs);
     const until = performance.now() + graceMs;
     this.#set({ name: 'lost', upstream, until, endWait: () => clearTimeout(timer) });
   }

@@ -179,6 +179,22 @@ test('a lost client that does not come back is logged out after the grace', asyn
   assert.deepEqual(lostOf(opened), ['lost', 'ended']);
 });
 
+test('a lost client of a paused session is waited for until it goes on, and for the grace from then', async () => {
+  await using opened = await openTable({ graceMs: 50 });
+  const client = await enter(opened, orderOf());
+  opened.table.setPaused(SESSION, true);
+  client.socket.terminate();
+  await untilLost(opened);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(opened.neko.logins.size, 1);
+
+  opened.table.setPaused(SESSION, false);
+  await opened.neko.until(({ logins }) => logins.size === 0);
+
+  // Told anew with the time that is left.
+  assert.deepEqual(lostOf(opened), ['lost', 'lost', 'ended']);
+});
+
 test('a client that comes back while its old connection looks alive takes its place', async () => {
   await using opened = await openTable();
   const order = orderOf();

@@ -109,6 +109,11 @@ export class LoginTable {
     await Promise.all(ending.map((login) => login.end(failure)));
   }
 
+  /** The session's neko is frozen, or goes on; its logins stay. */
+  setPaused(sessionId: string, isPaused: boolean): void {
+    for (const login of this.#logins.values()) if (login.sessionId === sessionId) login.setPaused(isPaused);
+  }
+
   /** As `end`, for all of a session that is over; its folder may go meanwhile. */
   async endSession(sessionId: string, failure: GatewayError): Promise<void> {
     const forget = this.#saved.close(sessionId);

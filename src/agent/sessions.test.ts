@@ -68,6 +68,39 @@ test('a session that fails for good is cleaned up, keeps its reason in the inven
   assert.equal(table.count, 0);
 });
 
+test('a session is told once as paused and once as running again, and nobody joins it meanwhile', async () => {
+  const { table, runtime, states } = openTable();
+  const starting = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await starting;
+
+  await table.pause('s-1');
+  await table.pause('s-1');
+  assert.throws(() => table.getRunning('s-1'), { code: 'SESSION_NOT_RUNNING', message: /is paused/ });
+  assert.partialDeepStrictEqual(table.inventory(), [{ sessionId: 's-1', state: 'paused' }]);
+  await table.resume('s-1');
+  await table.resume('s-1');
+
+  assert.deepEqual(states(), ['starting', 'running', 'paused', 'running']);
+  await assert.rejects(table.pause('s-2'), { code: 'SESSION_NOT_FOUND' });
+});
+
+test('a session that is hibernated is told so, holds no room, and starts again under its id', async () => {
+  const { table, runtime, states } = openTable(1);
+  const starting = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await starting;
+
+  await Promise.all([table.hibernate('s-1'), table.hibernate('s-1')]);
+  assert.equal(table.count, 0);
+  const waking = table.start('s-1', spec, start);
+  runtime.ready('s-1');
+  await waking;
+
+  assert.deepEqual(states(), ['starting', 'running', 'hibernating', 'hibernated', 'starting', 'running']);
+  assert.deepEqual(runtime.stopped, ['s-1']);
+});
+
 test('stopping a session that starts ends the start, and its caller is told', async () => {
   const { table, states } = openTable();
   const starting = table.start('s-1', spec, start);

@@ -5,9 +5,17 @@ import type { RunningSession, Runtime, StartOptions } from './runtimes/runtime.t
 
 type Entry =
   | { state: 'starting'; abort: AbortController; ended: Promise<void> }
-  | { state: 'live'; session: RunningSession; endHealth: () => void }
+  | { state: 'live'; session: RunningSession; endHealth: () => void; isPaused: boolean }
   | { state: 'stopping'; ended: Promise<void> }
+  | { state: 'hibernating'; ended: Promise<void> }
   | { state: 'failed'; report: SessionReport };
+
+interface Ending {
+  meanwhile: 'stopping' | 'hibernating';
+  finally: 'stopped' | 'hibernated';
+}
+const STOPPING: Ending = { meanwhile: 'stopping', finally: 'stopped' };
+const HIBERNATING: Ending = { meanwhile: 'hibernating', finally: 'hibernated' };
 
 export interface SessionTableOptions {
   maxSessions: number;
@@ -56,27 +64,33 @@ export class SessionTable {
     this.#take(session);
   }
 
-  /** Resolves once nothing of the session is left. Stopping one that isn't there is fine. */
-  async stop(sessionId: string): Promise<void> {
-    const entry = this.#entries.get(sessionId);
-    if (!entry) return;
-    if (entry.state === 'starting') {
-      entry.abort.abort(new GatewayError('SESSION_ENDED', `session ${sessionId} was stopped while it started`));
-      await entry.ended;
-      return this.stop(sessionId);
-    }
-    if (entry.state === 'stopping') return entry.ended;
-    if (entry.state === 'failed') {
-      this.#entries.delete(sessionId);
-      return;
-    }
-    entry.endHealth();
-    const ended = entry.session.stop();
-    this.#entries.set(sessionId, { state: 'stopping', ended });
-    this.#report({ sessionId, state: 'stopping' });
-    await ended;
-    this.#entries.delete(sessionId);
-    this.#report({ sessionId, state: 'stopped' });
+  /** Resolves once nothing of the session is left but its home. Stopping one that isn't there is fine. */
+  stop(sessionId: string): Promise<void> {
+    return this.#end(sessionId, STOPPING);
+  }
+
+  /** As `stop`, for a session that is to be started again on its home: it is told as hibernating and hibernated. */
+  hibernate(sessionId: string): Promise<void> {
+    return this.#end(sessionId, HIBERNATING);
+  }
+
+  /**
+   * Resolves once nothing in the session runs; one that is paused already is fine.
+   * @throws GatewayError SESSION_NOT_FOUND | SESSION_NOT_RUNNING
+   */
+  async pause(sessionId: string): Promise<void> {
+    const entry = this.#getLive(sessionId);
+    if (entry.isPaused) return;
+    await entry.session.pause();
+    this.#setPaused(sessionId, true);
+  }
+
+  /** Resolves once it goes on. @throws GatewayError SESSION_NOT_FOUND | SESSION_NOT_RUNNING */
+  async resume(sessionId: string): Promise<void> {
+    const entry = this.#getLive(sessionId);
+    if (!entry.isPaused) return;
+    await entry.session.resume();
+    this.#setPaused(sessionId, false);
   }
 
   async stopAll(): Promise<void> {
@@ -87,6 +101,8 @@ export class SessionTable {
   getRunning(sessionId: string): RunningSession {
     const entry = this.#entries.get(sessionId);
     if (!entry) throw new GatewayError('SESSION_NOT_FOUND', `session ${sessionId} is not on this host`);
+    if (entry.state === 'live' && entry.isPaused)
+      throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is paused; it opens once it is resumed`);
     if (entry.state !== 'live' || entry.session.health.state !== 'running') {
       throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is not running now; try again in a moment`);
     }
@@ -102,6 +118,44 @@ export class SessionTable {
     return [...this.#entries].map(([sessionId, entry]) => reportOf(sessionId, entry));
   }
 
+  async #end(sessionId: string, ending: Ending): Promise<void> {
+    const entry = this.#entries.get(sessionId);
+    if (!entry) return;
+    if (entry.state === 'starting') {
+      entry.abort.abort(new GatewayError('SESSION_ENDED', `session ${sessionId} was stopped while it started`));
+      await entry.ended;
+      return this.#end(sessionId, ending);
+    }
+    if (entry.state === 'stopping' || entry.state === 'hibernating') return entry.ended;
+    if (entry.state === 'failed') {
+      this.#entries.delete(sessionId);
+      return;
+    }
+    entry.endHealth();
+    const ended = entry.session.stop();
+    this.#entries.set(sessionId, { state: ending.meanwhile, ended });
+    this.#report({ sessionId, state: ending.meanwhile });
+    await ended;
+    this.#entries.delete(sessionId);
+    this.#report({ sessionId, state: ending.finally });
+  }
+
+  #getLive(sessionId: string): Extract<Entry, { state: 'live' }> {
+    const entry = this.#entries.get(sessionId);
+    if (!entry) throw new GatewayError('SESSION_NOT_FOUND', `session ${sessionId} is not on this host`);
+    if (entry.state !== 'live')
+      throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is ${entry.state} on this host`);
+    return entry;
+  }
+
+  /** Told once, whether the runtime told it by the session's health already or leaves that to its caller. */
+  #setPaused(sessionId: string, isPaused: boolean): void {
+    const entry = this.#entries.get(sessionId);
+    if (entry?.state !== 'live' || entry.isPaused === isPaused) return;
+    entry.isPaused = isPaused;
+    this.#report(reportOf(sessionId, entry));
+  }
+
   async #start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
     try {
       this.#take(await this.#runtime.start(sessionId, spec, options));
@@ -115,7 +169,7 @@ export class SessionTable {
   #take(session: RunningSession): void {
     const { sessionId } = session;
     const endHealth = session.onHealth(() => this.#onHealth(sessionId));
-    const entry: Entry = { state: 'live', session, endHealth };
+    const entry: Entry = { state: 'live', session, endHealth, isPaused: session.health.state === 'paused' };
     this.#entries.set(sessionId, entry);
     this.#report(reportOf(sessionId, entry));
   }
@@ -123,6 +177,8 @@ export class SessionTable {
   #onHealth(sessionId: string): void {
     const entry = this.#entries.get(sessionId);
     if (entry?.state !== 'live') return;
+    const { state } = entry.session.health;
+    if (state === 'paused' || state === 'running') entry.isPaused = state === 'paused';
     const report = reportOf(sessionId, entry);
     if (report.state !== 'failed') {
       this.#report(report);
@@ -152,6 +208,7 @@ function reportOf(sessionId: string, entry: Entry): SessionReport {
   if (entry.state === 'failed') return entry.report;
   if (entry.state !== 'live') return { sessionId, state: entry.state };
   const { health, streamer } = entry.session;
+  if (entry.isPaused && health.state !== 'failed') return { sessionId, state: 'paused', streamer };
   switch (health.state) {
     case 'paused':
     case 'running':
@@ -159,6 +216,13 @@ function reportOf(sessionId: string, entry: Entry): SessionReport {
     case 'starting':
       return { sessionId, state: 'starting', streamer, reason: health.reason };
     case 'failed':
-      return { sessionId, state: 'failed', streamer, reason: health.reason, logTail: health.logTail };
+      return {
+        sessionId,
+        state: 'failed',
+        streamer,
+        reason: health.reason,
+        logTail: health.logTail,
+        ...(health.exitCode !== undefined && { exitCode: health.exitCode }),
+      };
   }
 }

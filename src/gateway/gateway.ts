@@ -23,13 +23,20 @@ import { addOperationRoutes } from './operations.ts';
 import { addPages } from './pages.ts';
 import { createServer } from './server.ts';
 import { addSessionRoutes } from './sessions/routes.ts';
-import { isEnded, Sessions } from './sessions/sessions.ts';
+import { Lifecycle } from './sessions/lifecycle.ts';
+import { Sessions } from './sessions/sessions.ts';
+import { isEnded } from './sessions/states.ts';
 import { keepStoreSmall } from './store/retention.ts';
 import { Store } from './store/store.ts';
 import type { SessionRow } from './store/tables.ts';
+import { addTemplateRoutes } from './templates/routes.ts';
+import { Templates } from './templates/templates.ts';
+import { WarmPools } from './templates/warm-pools.ts';
 import { UpgradeRouter } from './upgrade.ts';
 
 const HEARTBEAT_MS = 15_000;
+/** How late the end of an idle session, a restart, or a new session of a pool may come. */
+const LIFECYCLE_MS = 2000;
 /** Nothing of ours logs these; this is for the day when somebody logs a whole object. */
 const REDACTED = [
   'authorization',
@@ -62,6 +69,8 @@ export interface GatewayOptions {
   heartbeatMs?: number;
   keepAliveMs?: number;
   tunnelDialMs?: number;
+  /** How often it looks for sessions that are idle, over their time or to be restarted, and for pools. */
+  lifecycleMs?: number;
   /** The built viewer. */
   viewerDir: string;
 }
@@ -131,10 +140,12 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const agents = new Agents(store);
   const hub = new Hub(log);
   const sessions = new Sessions({ store, agents, hub, audit, metrics, log });
-  const logins = new Logins({ keepAliveMs, log });
+  const logins = new Logins({ keepAliveMs, log, onChange: (sessionId) => lifecycle.touch(sessionId) });
   const lost = new LostLogins({ accesses, sessions, log });
   const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
-  sessions.changes.on((session) => endLoginsOf(session, logins));
+  sessions.changes.on((session) => tellLoginsOf(session, logins));
+  const templates = new Templates(store);
+  const pools = new WarmPools({ store, hub, sessions, templates, metrics, log });
 
   const app = await createServer(
     { auth, metrics, log },
@@ -143,7 +154,8 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   let url = '';
   const publicUrl = (): string => (options.publicUrl ?? url).replace(/\/+$/, '');
   addAgentRoutes(app, { agents, hub, sessions, audit });
-  addSessionRoutes(app, { sessions, hub, logins, audit });
+  addSessionRoutes(app, { sessions, templates, hub, logins, audit });
+  addTemplateRoutes(app, { templates, pools, audit });
   addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
@@ -171,11 +183,17 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     ],
   });
   upgrades.listen(app.server);
+  const lifecycle = new Lifecycle(
+    { store, hub, sessions, logins, audit, metrics, log },
+    { everyMs: options.lifecycleMs ?? LIFECYCLE_MS, pools },
+  );
 
   return {
     listen: async () => (url = await listen(app, host, port)),
     stop: async () => {
       const closed = app.close();
+      await lifecycle.stop();
+      pools.stop();
       sessions.changes.endWaits();
       await logins.stop();
       await upgrades.stop();
@@ -185,10 +203,18 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   };
 }
 
-function endLoginsOf(session: SessionRow, logins: Logins): void {
-  if (session.state !== 'stopping' && !isEnded(session)) return;
+/** Who is in a session sees it paused and going on; all else that ends the desktop under them ends them. */
+function tellLoginsOf(session: SessionRow, logins: Logins): void {
+  const { id, state } = session;
   const why = session.reason_message === null ? '' : `: ${session.reason_message}`;
-  logins.endSession(session.id, new GatewayError('SESSION_ENDED', `session ${session.id} is ${session.state}${why}`));
+  if (state === 'paused' || state === 'running') logins.setPaused(id, state === 'paused');
+  else if (state === 'hibernating' || state === 'hibernated')
+    logins.endSession(id, new GatewayError('SESSION_HIBERNATED', `session ${id} is ${state}${why}`));
+  else if (state === 'stopping' || isEnded(session))
+    logins.endSession(id, new GatewayError('SESSION_ENDED', `session ${id} is ${state}${why}`));
+  // Its desktop is gone, and another one comes: whoever was in it can come back.
+  else if (session.wish === 'restart' || session.restart_at !== null)
+    logins.endSession(id, new GatewayError('SESSION_NOT_RUNNING', `session ${id} is started again${why}`));
 }
 
 async function listen(app: App, host: string, port: number): Promise<string> {

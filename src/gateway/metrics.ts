@@ -4,6 +4,7 @@ import { SessionState } from '../protocol/session.ts';
 export interface Counted {
   agentsByState(): Promise<Record<'online' | 'degraded' | 'offline', number>>;
   sessionsByState(): Promise<Map<SessionState, number>>;
+  pooled(): Promise<{ ready: number; starting: number }>;
   logins(): number;
   /** Sessions that connected agents still have ports for, in all. */
   freeSlots(): number;
@@ -14,6 +15,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #agents = this.#gauge('nekogate_agents', 'Agents by state', ['state']);
   readonly #sessions = this.#gauge('nekogate_sessions', 'Sessions in the store by state', ['state']);
+  readonly #pooled = this.#gauge('nekogate_pool_sessions', 'Sessions of pools: ready, or on their way', ['state']);
   readonly #logins = this.#gauge('nekogate_logins', 'Clients joined or joining now', []);
   readonly #freeSlots = this.#gauge(
     'nekogate_free_port_slots',
@@ -25,6 +27,20 @@ export class Metrics {
     'Attempts to join a session, by outcome (ok or a failure code)',
     ['outcome'],
   );
+  readonly claims = this.#counter(
+    'nekogate_session_claims_total',
+    'Sessions made by a template: taken from its pool (warm) or started (cold)',
+    ['outcome'],
+  );
+  readonly poolStarts = this.#counter('nekogate_pool_starts_total', 'Starts of sessions for pools by outcome', [
+    'outcome',
+  ]);
+  readonly expirations = this.#counter(
+    'nekogate_session_expirations_total',
+    'Sessions whose time was over, by why and by what became of them',
+    ['reason', 'outcome'],
+  );
+  readonly restarts = this.#counter('nekogate_session_restarts_total', 'Restarts of sessions that died', []);
   readonly commands = this.#counter('nekogate_commands_total', 'Commands to agents by outcome', ['action', 'outcome']);
   readonly tunnelDial = new Histogram({
     name: 'nekogate_tunnel_dial_seconds',
@@ -53,6 +69,7 @@ export class Metrics {
     for (const [state, count] of Object.entries(await counted.agentsByState())) this.#agents.set({ state }, count);
     const sessions = await counted.sessionsByState();
     for (const state of SessionState.options) this.#sessions.set({ state }, sessions.get(state) ?? 0);
+    for (const [state, count] of Object.entries(await counted.pooled())) this.#pooled.set({ state }, count);
     this.#logins.set(counted.logins());
     this.#freeSlots.set(counted.freeSlots());
     return this.#registry.metrics();

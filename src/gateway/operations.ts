@@ -101,6 +101,11 @@ function countedOf({ store, agents, hub, logins }: OperationsDeps): Counted {
       return counts;
     },
     sessionsByState: () => store.sessions.countByState(),
+    pooled: async () => {
+      const sessions = await store.sessions.listPooled();
+      const ready = sessions.filter(({ state }) => state === 'warm').length;
+      return { ready, starting: sessions.length - ready };
+    },
     logins: () => logins.count,
     freeSlots: () => hub.list().reduce((sum, { connection }) => sum + (connection.freeSlots ?? 0), 0),
   };

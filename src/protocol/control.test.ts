@@ -23,7 +23,7 @@ test('what one end encodes, the other decodes', () => {
   const command = {
     action: 'start_session',
     sessionId: 's-1',
-    spec: SessionSpec.parse({ screen: { width: 800, height: 600, rate: 25 }, audio: false }),
+    spec: SessionSpec.parse({ screen: { width: 800, height: 600, rate: 25 }, audio: false, home: 'ann' }),
   } as const;
 
   const message = decodeFromGateway(
@@ -35,7 +35,7 @@ test('what one end encodes, the other decodes', () => {
   assert.deepEqual(decodeFromAgent(encodeFromAgent('ack', { commandId })).payload, { commandId });
 });
 
-test('a session that names no screen gets 1280x720 at 25 frames a second, with sound', () => {
+test('a session that names nothing gets 1280x720 at 25 frames a second, with sound, limits, and no second life', () => {
   const text = JSON.stringify({
     ...envelope,
     type: 'command',
@@ -110,4 +110,30 @@ test('a message reaches the one handler of its type', () => {
   dispatch<FromAgent>(handlers, decodeFromAgent(JSON.stringify(envelope)));
 
   assert.deepEqual(heard, ['ack']);
+});
+
+test.for([
+  { image: 'ghcr.io/m1k1o/neko/firefox:3.0.4' },
+  { image: 'nekogate/desktop' },
+  { image: 'localhost:5000/desk@sha256:' + 'a'.repeat(64) },
+  { resources: { cpus: 0.5 } },
+  { home: 'ann-browser', idleTimeoutSeconds: 1, maxDurationSeconds: 86_400, restart: 'on-failure' },
+])('a session can be ordered with %j', (choice) => {
+  assert.ok(SessionSpec.safeParse(choice).success);
+});
+
+test.for([
+  { image: '../etc' },
+  { image: 'UPPER/case' },
+  { image: 'a b' },
+  { image: '-v' },
+  { resources: { cpus: 0 } },
+  { resources: { memoryMb: 1.5 } },
+  { home: '../ann' },
+  { home: 'Ann' },
+  { idleTimeoutSeconds: 0 },
+  { maxDurationSeconds: 1e12 },
+  { restart: 'always' },
+])('a session can not be ordered with %j', (choice) => {
+  assert.ok(!SessionSpec.safeParse(choice).success);
 });

@@ -6,7 +6,7 @@ import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
 import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
 /** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 const Text = z.string().max(256);
 
@@ -14,6 +14,13 @@ const Text = z.string().max(256);
 export const Command = z.discriminatedUnion('action', [
   z.object({ action: z.literal('start_session'), sessionId: Id, spec: SessionSpec }),
   z.object({ action: z.literal('stop_session'), sessionId: Id }),
+  /** As stop_session, told as hibernating and hibernated; what the session has in its home stays. */
+  z.object({ action: z.literal('hibernate_session'), sessionId: Id }),
+  /** Starts a hibernated session again, on the home that it had. */
+  z.object({ action: z.literal('wake_session'), sessionId: Id, spec: SessionSpec }),
+  /** Freezes all that runs in it; memory stays taken, and its logins stay. */
+  z.object({ action: z.literal('pause_session'), sessionId: Id }),
+  z.object({ action: z.literal('resume_session'), sessionId: Id }),
   /** Ends a session's logins, those that wait for their client too: of one access, or the one named. */
   z.object({
     action: z.literal('end_logins'),

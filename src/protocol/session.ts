@@ -43,7 +43,7 @@ export type Resources = z.infer<typeof Resources>;
 
 /** An image's name as Docker writes it: registry, path, tag, digest. */
 const IMAGE =
-  /^(?:[a-z0-9.-]+(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+  /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
 const DAY_SECONDS = 24 * 60 * 60;
 
@@ -129,7 +129,18 @@ export type SpecKey = z.infer<typeof SpecKey>;
  * running or paused → hibernating → hibernated (nothing runs, home and order are kept) → starting. `warm` is only the gateway's word: it
  * runs, and waits in a pool for somebody to claim it.
  */
-export const SessionState = z.enum(['pending', 'starting', 'running', 'stopping', 'stopped', 'failed']);
+export const SessionState = z.enum([
+  'pending',
+  'starting',
+  'warm',
+  'running',
+  'paused',
+  'hibernating',
+  'hibernated',
+  'stopping',
+  'stopped',
+  'failed',
+]);
 export type SessionState = z.infer<typeof SessionState>;
 
 export const Failure = z.object({ code: z.string().max(64), message: z.string().max(4096) });

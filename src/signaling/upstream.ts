@@ -31,6 +31,7 @@ export class Upstream {
   /** Called when somebody else, or nobody, has the controls. */
   onHostChange: () => void = () => undefined;
   #read: ((frame: string) => void) | undefined;
+  #endKeepAlive: () => void = () => undefined;
 
   /**
    * Resolves once neko has said its first word, which is kept for the reader. neko takes every WebSocket and only then says that
@@ -75,7 +76,7 @@ export class Upstream {
     this.#socket = socket;
     for (const frame of unread) this.#receive(frame);
     socket.on('message', (bytes) => this.#receive(textOf(bytes)));
-    keepAlive(socket, KEEPALIVE_MS, () => socket.terminate());
+    this.expectAnswers(true);
     this.closed = closedOf(socket).then(() => failureOfNeko(this.#farewell));
   }
 
@@ -84,6 +85,12 @@ export class Upstream {
     this.#read = reader;
     for (const frame of this.#unread.splice(0)) reader(frame);
     this.#socket.resume();
+  }
+
+  /** Whether silence means that neko is gone; not so while it is frozen. */
+  expectAnswers(isExpected: boolean): void {
+    this.#endKeepAlive();
+    if (isExpected) this.#endKeepAlive = keepAlive(this.#socket, KEEPALIVE_MS, () => this.#socket.terminate());
   }
 
   /** Keeps the connection without a client: answers heartbeats, drops the rest. */

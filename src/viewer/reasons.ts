@@ -25,6 +25,7 @@ const TEXTS: Readonly<Record<string, readonly [title: string, message: string]>>
   SESSION_NOT_FOUND: ['There is no such session', 'It may have been deleted. Check the link.'],
   SESSION_ENDED: ['This session has ended', 'Its desktop was stopped.'],
   SESSION_NOT_RUNNING: ['The session is not running yet', 'It opens here as soon as its desktop is up.'],
+  SESSION_HIBERNATED: ['This session is hibernated', 'What is in its home is kept. Whoever manages it can wake it.'],
   SESSION_START_FAILED: ['The session could not start', 'Its desktop failed to come up.'],
   SESSION_LIMIT: ['The session is full', 'No more viewers fit in at the moment.'],
   AGENT_OFFLINE: ['The host is not reachable', 'The machine that runs this desktop lost its connection.'],

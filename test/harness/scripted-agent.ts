@@ -5,10 +5,11 @@ import {
   encodeFromAgent,
   PROTOCOL_VERSION,
   type AgentPayloads,
+  type Command,
   type GatewayPayloads,
   type Hello,
 } from '../../src/protocol/control.ts';
-import type { Failure, SessionReport } from '../../src/protocol/session.ts';
+import type { Failure, SessionReport, SessionState } from '../../src/protocol/session.ts';
 import type { Closed } from './socket-pair.ts';
 
 export interface ScriptedAgentOptions {
@@ -36,6 +37,17 @@ export interface Wire {
 interface Tunnel extends Wire {
   request: GatewayPayloads['tunnel.open'];
 }
+
+/** What an honest agent reports of each command that it follows. */
+const STATES_OF: Record<Command['action'], SessionState[]> = {
+  start_session: ['starting', 'running'],
+  wake_session: ['starting', 'running'],
+  stop_session: ['stopped'],
+  hibernate_session: ['hibernating', 'hibernated'],
+  pause_session: ['paused'],
+  resume_session: ['running'],
+  end_logins: [],
+};
 
 /** An agent without a host: speaks the protocol over real sockets, and breaks it where a test says so. */
 export class ScriptedAgent extends EventEmitter {
@@ -192,10 +204,8 @@ export class ScriptedAgent extends EventEmitter {
       this.send('result', { commandId, error: answer });
       return;
     }
-    if (command.action === 'start_session') {
-      this.report({ sessionId, state: 'starting' });
-      this.report({ sessionId, state: 'running', streamer: 'embedded' });
-    } else if (command.action === 'stop_session') this.report({ sessionId, state: 'stopped' });
+    for (const state of STATES_OF[command.action])
+      this.report({ sessionId, state, ...(state === 'running' && { streamer: 'embedded' }) });
     this.send('result', { commandId });
   }
 

@@ -6,7 +6,8 @@ import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
 import { getJoinable } from '../logins/door.ts';
 import type { Logins } from '../logins/logins.ts';
-import { isEnded, type Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import { isEnded } from '../sessions/states.ts';
 import type { AccessRow } from '../store/tables.ts';
 import type { Accesses } from './accesses.ts';
 
@@ -63,6 +64,11 @@ export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
     async ({ params: { sessionId }, body, id: requestId }, reply) => {
       const session = await sessions.get(sessionId);
       if (isEnded(session)) throw new GatewayError('SESSION_ENDED', `session ${sessionId} is ${session.state}`);
+      if (session.pool !== null)
+        throw new GatewayError(
+          'CONFLICT',
+          `session ${sessionId} waits in a pool; make a session by its template to get it, and grant access then`,
+        );
       const { access, token } = await accesses.grant(sessionId, body);
       audit.record({
         actor: 'admin',

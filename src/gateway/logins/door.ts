@@ -7,7 +7,8 @@ import type { Audit } from '../audit.ts';
 import { bearerOf, type Auth } from '../auth.ts';
 import type { Metrics } from '../metrics.ts';
 import { checkOrigin } from '../origin.ts';
-import { isEnded, type Sessions } from '../sessions/sessions.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import { isEnded } from '../sessions/states.ts';
 import type { AccessRow, SessionRow } from '../store/tables.ts';
 import { createWebSocketServer, type Door, type Upgrade } from '../upgrade.ts';
 import type { Ending } from './ending.ts';
@@ -83,7 +84,7 @@ async function admit(deps: SignalingDoorDeps, upgrade: Upgrade, sessionId: strin
 
 /**
  * The session and its agent, if a client can join now.
- * @throws GatewayError SESSION_NOT_FOUND | SESSION_ENDED | SESSION_NOT_RUNNING | AGENT_OFFLINE
+ * @throws GatewayError SESSION_NOT_FOUND | SESSION_ENDED | SESSION_HIBERNATED | SESSION_NOT_RUNNING | AGENT_OFFLINE
  */
 export async function getJoinable(
   { sessions, hub }: Pick<SignalingDoorDeps, 'sessions' | 'hub'>,
@@ -94,7 +95,11 @@ export async function getJoinable(
     const why = session.reason_message === null ? '' : `: ${session.reason_message}`;
     throw new GatewayError('SESSION_ENDED', `session ${sessionId} is ${session.state}${why}`);
   }
+  if (session.state === 'hibernating' || session.state === 'hibernated')
+    throw new GatewayError('SESSION_HIBERNATED', `session ${sessionId} is ${session.state}; it can be woken`);
   const { connection } = hub.get(session.agent_id);
+  if (session.state === 'paused')
+    throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is paused; it opens once it is resumed`);
   if (session.state !== 'running')
     throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is ${session.state}; try again in a moment`);
   return { session, connection };

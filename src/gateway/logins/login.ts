@@ -100,6 +100,13 @@ export class Login {
     tunnel.resume();
   }
 
+  /** One frame of ours to its client, where that knows ours. */
+  tell(event: string, payload: object): void {
+    if (this.#state.name !== 'joined' || this.#options.client !== 'nekogate') return;
+    const { client } = this.#state;
+    if (client.readyState === client.OPEN) client.send(JSON.stringify({ event, payload }));
+  }
+
   /** Ends it for a reason of the gateway's own. */
   fail({ code, message }: GatewayError): void {
     this.end({ by: 'gateway', code, message });

@@ -12,12 +12,16 @@ const LOGINS_MAX_PER_SESSION = 64;
 export interface LoginsOptions {
   keepAliveMs: number;
   log: Logger;
+  /** Told when a client has come into a session or gone. */
+  onChange?: (sessionId: string) => void;
 }
 
 /** The clients of this gateway, each from its reservation to its end; owns them. */
 export class Logins {
   readonly #options: LoginsOptions;
   readonly #logins = new Set<Login>();
+  /** Sessions whose clients were told that they are paused. */
+  readonly #paused = new Set<string>();
   #stopped = false;
 
   constructor(options: LoginsOptions) {
@@ -44,12 +48,14 @@ export class Logins {
     older?.fail(new GatewayError('LOGIN_RESUMED', 'this login goes on in another connection'));
     const login = new Login({ access, ...claim, ...caller, ...this.#options });
     this.#logins.add(login);
+    this.#options.onChange?.(access.session_id);
     const endExpiry = callAt(access.expires_at, () =>
       login.fail(new GatewayError('ACCESS_EXPIRED', `this access expired at ${access.expires_at}`)),
     );
     void login.ended.then(() => {
       endExpiry();
       this.#logins.delete(login);
+      this.#options.onChange?.(access.session_id);
     });
     return login;
   }
@@ -62,12 +68,27 @@ export class Logins {
     return [...this.#logins].filter((login) => login.access.session_id === sessionId);
   }
 
+  /** The sessions that somebody is in. */
+  get sessionIds(): Set<string> {
+    return new Set([...this.#logins].map(({ access }) => access.session_id));
+  }
+
+  /** The session is frozen, or goes on: who is in it stays, and is told. */
+  setPaused(sessionId: string, isPaused: boolean): void {
+    if (this.#paused.has(sessionId) === isPaused) return;
+    if (isPaused) this.#paused.add(sessionId);
+    else this.#paused.delete(sessionId);
+    const payload = { state: isPaused ? 'paused' : 'running' };
+    for (const login of this.list(sessionId)) login.tell('gateway/session', payload);
+  }
+
   endAccess(accessId: string): void {
     const failure = new GatewayError('ACCESS_REVOKED', 'this access was revoked');
     for (const login of this.#logins) if (login.access.id === accessId) login.fail(failure);
   }
 
   endSession(sessionId: string, failure: GatewayError): void {
+    this.#paused.delete(sessionId);
     for (const login of this.list(sessionId)) login.fail(failure);
   }
 

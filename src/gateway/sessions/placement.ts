@@ -9,22 +9,69 @@ export interface PlacementDeps {
   hub: Hub;
 }
 
+/** What a session asks of its host. */
+export interface PlacementWish {
+  agentId?: string | undefined;
+  home?: string | undefined;
+  /** An image, or limits: something that processes can't give. */
+  needsContainer?: boolean;
+}
+
 /**
- * The agent that takes a new session: the named one, else the connected one with the most room.
- * @throws GatewayError AGENT_NOT_FOUND | AGENT_OFFLINE | NO_AGENT | SESSION_LIMIT
+ * The agent that takes a new session: the named one, the one on whose host its home lies, else the connected one with the most
+ * room. What waits in a pool makes room. @throws GatewayError AGENT_NOT_FOUND | AGENT_OFFLINE | NO_AGENT | SESSION_LIMIT | CONFLICT | BAD_REQUEST
  */
-export async function placeSession({ store, agents, hub }: PlacementDeps, agentId?: string): Promise<Present> {
+export async function placeSession(deps: PlacementDeps, wish: PlacementWish): Promise<Present> {
+  const { agents, hub } = deps;
+  const agentId = await agentOf(deps, wish);
   if (agentId !== undefined) await agents.get(agentId);
   const candidates = agentId === undefined ? hub.list() : [hub.get(agentId)];
-  const counts = await store.sessions.countLiveByAgent();
-  const roomOf = ({ connection, hello }: Present): number =>
-    hello.capabilities.maxSessions - (counts.get(connection.agent.id) ?? 0);
-  const best = candidates.toSorted((one, other) => roomOf(other) - roomOf(one))[0];
-  if (!best) throw new GatewayError('NO_AGENT', 'no agent is connected; start one with "nekogate agent"');
-  if (roomOf(best) <= 0)
+  if (candidates.length === 0)
+    throw new GatewayError('NO_AGENT', 'no agent is connected; start one with "nekogate agent"');
+  const fitting = wish.needsContainer === true ? candidates.filter(runsContainers) : candidates;
+  if (fitting.length === 0)
+    throw new GatewayError(
+      'BAD_REQUEST',
+      `an image or resource limits need a container, and ${agentId === undefined ? 'no connected agent' : `agent ${agentId}`} runs them (--runtime docker); leave them out, or start such an agent`,
+    );
+  const rooms = await roomByAgent(deps);
+  const roomOf = (present: Present): number => rooms.room(present);
+  const best = fitting.toSorted((one, other) => roomOf(other) - roomOf(one))[0];
+  if (!best || roomOf(best) <= 0)
     throw new GatewayError(
       'SESSION_LIMIT',
       `${agentId === undefined ? 'every connected agent' : `agent ${agentId}`} has as many sessions as it takes; stop one`,
     );
   return best;
+}
+
+/** How many more sessions a host takes, and how many of them only once something of a pool is ended there. */
+export async function roomByAgent({
+  store,
+}: Pick<PlacementDeps, 'store'>): Promise<{ room: (present: Present) => number; free: (present: Present) => number }> {
+  const counts = await store.sessions.countLiveByAgent();
+  const pooled = await store.sessions.countPooledByAgent();
+  const free = ({ connection, hello }: Present): number =>
+    hello.capabilities.maxSessions - (counts.get(connection.agent.id) ?? 0);
+  return { free, room: (present) => free(present) + (pooled.get(present.connection.agent.id) ?? 0) };
+}
+
+/** Whether what it runs can be an image, and held to limits. */
+export function runsContainers({ hello }: Present): boolean {
+  return hello.capabilities.runtimes.some((runtime) => runtime !== 'process');
+}
+
+async function agentOf({ store }: PlacementDeps, { agentId, home }: PlacementWish): Promise<string | undefined> {
+  if (home === undefined) return agentId;
+  const placed = await store.homes.find(home);
+  if (!placed) return agentId;
+  const host = await store.agents.find(placed.agent_id);
+  // A host that was given up takes its homes along.
+  if (!host || host.revoked_at !== null) return agentId;
+  if (agentId !== undefined && agentId !== host.id)
+    throw new GatewayError(
+      'CONFLICT',
+      `the home ${home} lies on agent ${host.id}'s host; leave agentId out, or take another home`,
+    );
+  return host.id;
 }

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
-import { Failure, Id, SessionSpec, SessionState } from '../../protocol/session.ts';
+import { Failure, Id, SessionSpec, SessionState, SpecChoice } from '../../protocol/session.ts';
 import type { Hub } from '../agents/hub.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
 import type { Logins } from '../logins/logins.ts';
 import type { SessionRow } from '../store/tables.ts';
-import type { Sessions } from './sessions.ts';
+import { applyTemplate, type Templates } from '../templates/templates.ts';
+import type { SessionOrder, Sessions } from './sessions.ts';
+import { specOf } from './states.ts';
 
 /** How long `?wait=ready` waits at most; then the answer is 202 with the state that the session has. */
 const WAIT_READY_MS = 120_000;
@@ -19,28 +21,70 @@ const Session = z.object({
     .enum(['online', 'degraded', 'offline'])
     .describe('A session of an offline agent may go on; its state is as last heard'),
   state: SessionState,
-  reason: Failure.optional().describe('Why it failed, or why it went back to starting'),
+  reason: Failure.extend({
+    exitCode: z.int().optional().describe('What its main process exited with, where it did so by itself'),
+  })
+    .optional()
+    .describe(
+      'Why it failed, was ended or hibernated by the gateway (IDLE_TIMEOUT, MAX_DURATION), waits for a restart, or went back to starting',
+    ),
   logTail: z.array(z.string()).optional(),
   streamer: z.enum(['neko', 'embedded']).optional(),
   spec: SessionSpec,
+  template: z.object({ id: z.string(), revision: z.int() }).optional().describe('As it was when the session was made'),
+  restarts: z.int().describe('Restarts after failures, one after the other; the sixth failure is final'),
+  startedAt: z.string().nullable().describe('When the present run began'),
+  idleAt: z.string().nullable().describe('When it counts as idle, if nobody connects until then'),
+  endsAt: z.string().nullable().describe('When its time is over'),
   logins: z.int().describe('Clients joined or joining now'),
   createdAt: z.string(),
   updatedAt: z.string(),
   endedAt: z.string().nullable(),
 });
 
+const WaitQuery = z.object({ wait: z.literal('ready').optional() });
+
+/** What can be done with a session that is there; `PAST` is the audit's word for it. */
+const ACTIONS = {
+  stop: 'Stop a session, as DELETE does',
+  restart: 'Stop what runs of a session and start it again, under the same id and accesses; an ended one too',
+  pause: 'Freeze a running session: nothing in it runs, its memory stays taken, who is in it stays and is told',
+  resume: 'Let a paused session go on where it was',
+  hibernate:
+    'Stop a session with a home and keep all that it takes to wake it; its clients are told SESSION_HIBERNATED',
+  wake: 'Start a hibernated session on the home that it had',
+} as const;
+const PAST = {
+  stop: 'stopped',
+  restart: 'restarted',
+  pause: 'paused',
+  resume: 'resumed',
+  hibernate: 'hibernated',
+  wake: 'woken',
+} as const satisfies Record<keyof typeof ACTIONS, string>;
+/** Where each is to end; with the session elsewhere the answer is 202. */
+const DONE = {
+  stop: ['stopped', 'failed'],
+  restart: ['running'],
+  pause: ['paused'],
+  resume: ['running'],
+  hibernate: ['hibernated'],
+  wake: ['running'],
+} as const satisfies Record<keyof typeof ACTIONS, SessionState[]>;
+
 const Params = z.object({ sessionId: Id });
 const tags = ['sessions'];
 
 export interface SessionRoutesDeps {
   sessions: Sessions;
+  templates: Templates;
   hub: Hub;
   logins: Logins;
   audit: Audit;
 }
 
 export function addSessionRoutes(app: App, deps: SessionRoutesDeps): void {
-  const { sessions, audit } = deps;
+  const { sessions, templates, audit } = deps;
 
   app.post(
     '/api/v1/sessions',
@@ -49,19 +93,28 @@ export function addSessionRoutes(app: App, deps: SessionRoutesDeps): void {
         tags,
         summary: 'Start a session, on the named agent or the one with the most room',
         description:
-          '`wait=ready` answers 201 once the session runs or has failed (see its state and reason), or 202 when that takes too long.',
-        querystring: z.object({ wait: z.literal('ready').optional() }),
-        body: SessionSpec.extend({ agentId: Id.optional() }),
+          '`wait=ready` answers 201 once the session runs or has failed (see its state and reason), or 202 when that takes too long. With `template`, what the template says is what is not chosen beside it, and a session that its pool keeps ready is taken where it is all that was asked for. A session with `home` goes to the host on which the home lies.',
+        querystring: WaitQuery,
+        body: SpecChoice.extend({ agentId: Id.optional(), template: Id.optional() }),
         response: { 201: Session, 202: Session },
       },
     },
-    async ({ body: { agentId, ...spec }, query: { wait }, id: requestId }, reply) => {
-      const created = await sessions.create(spec, agentId);
+    async ({ body: { agentId, template: templateId, ...choice }, query: { wait }, id: requestId }, reply) => {
+      const template = templateId === undefined ? undefined : await templates.get(templateId);
+      const created = await sessions.create({
+        ...orderOf(template ? applyTemplate(template, choice) : choice),
+        agentId,
+        template,
+      });
       audit.record({
         actor: 'admin',
         action: 'session.created',
         target: `session:${created.id}`,
-        detail: { agentId: created.agent_id },
+        detail: {
+          agentId: created.agent_id,
+          template: template && `${template.id}@${template.revision}`,
+          warm: created.state === 'running',
+        },
         requestId,
       });
       const session = wait === 'ready' ? await sessions.whenSettled(created.id, WAIT_READY_MS) : created;
@@ -120,19 +173,57 @@ export function addSessionRoutes(app: App, deps: SessionRoutesDeps): void {
       return reply.code(session.ended_at === null ? 202 : 200).send(present(session, deps));
     },
   );
+
+  for (const action of ['stop', 'restart', 'pause', 'resume', 'hibernate', 'wake'] as const) {
+    app.post(
+      `/api/v1/sessions/:sessionId/${action}`,
+      {
+        schema: {
+          tags,
+          summary: ACTIONS[action],
+          description:
+            'Doing it again is fine. 200 once it is done, 202 while it is under way; `wait=ready` waits until a session that is started runs, has failed, or can’t be woken. CONFLICT, with the way out, where its state does not allow it.',
+          params: Params,
+          querystring: WaitQuery,
+          response: { 200: Session, 202: Session },
+        },
+      },
+      async ({ params: { sessionId }, query: { wait }, id: requestId }, reply) => {
+        const changed = await sessions[action](sessionId);
+        audit.record({ actor: 'admin', action: `session.${PAST[action]}`, target: `session:${sessionId}`, requestId });
+        const starts = action === 'wake' || action === 'restart';
+        const session = starts && wait === 'ready' ? await sessions.whenSettled(sessionId, WAIT_READY_MS) : changed;
+        const isDone = DONE[action].some((state) => state === session.state);
+        return reply.code(isDone ? 200 : 202).send(present(session, deps));
+      },
+    );
+  }
+}
+
+function orderOf(choice: SpecChoice): Pick<SessionOrder, 'spec' | 'needsContainer'> {
+  return {
+    spec: SessionSpec.parse(choice),
+    needsContainer: choice.image !== undefined || choice.resources !== undefined,
+  };
 }
 
 function present(session: SessionRow, { hub, logins }: SessionRoutesDeps): z.input<typeof Session> {
-  const { reason_code: code, reason_message: message, log_tail: logTail, streamer } = session;
+  const { reason_code: code, reason_message: message, log_tail: logTail, exit_code: exitCode, streamer } = session;
+  const { template_id: templateId, template_revision: revision } = session;
   return {
     id: session.id,
     agentId: session.agent_id,
     agentState: hub.stateOf(session.agent_id),
     state: session.state,
-    ...(code !== null && { reason: { code, message: message ?? '' } }),
+    ...(code !== null && { reason: { code, message: message ?? '', ...(exitCode !== null && { exitCode }) } }),
     ...(logTail !== null && { logTail: z.array(z.string()).parse(JSON.parse(logTail)) }),
     ...(streamer !== null && { streamer }),
-    spec: SessionSpec.parse(JSON.parse(session.spec)),
+    spec: specOf(session.spec),
+    ...(templateId !== null && revision !== null && { template: { id: templateId, revision } }),
+    restarts: session.restarts,
+    startedAt: session.started_at,
+    idleAt: session.idle_at,
+    endsAt: session.ends_at,
     logins: logins.list(session.id).length,
     createdAt: session.created_at,
     updatedAt: session.updated_at,

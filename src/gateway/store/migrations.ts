@@ -1,7 +1,7 @@
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
 
-// One set for both databases, so only what both understand: text, not null, references, indexes. Add at the end; never change one.
+// One set for both databases, so only what both understand: text, integer, not null, references, indexes. Add at the end; never change one.
 const MIGRATIONS: Record<string, Migration> = {
   '0001-first-tables': {
     async up(db) {
@@ -55,6 +55,47 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('outcome', 'text', (column) => column.notNull())
         .addColumn('detail', 'text', (column) => column.notNull())
         .addColumn('request_id', 'text', (column) => column.notNull())
+        .execute();
+    },
+  },
+  '0002-lifecycle': {
+    async up(db) {
+      const texts = ['template_id', 'home', 'pool', 'wish', 'started_at', 'idle_at', 'ends_at', 'restart_at'];
+      // SQLite takes one column at a time.
+      for (const name of texts) await db.schema.alterTable('sessions').addColumn(name, 'text').execute();
+      for (const name of ['template_revision', 'exit_code'])
+        await db.schema.alterTable('sessions').addColumn(name, 'integer').execute();
+      await db.schema
+        .alterTable('sessions')
+        .addColumn('restarts', 'integer', (column) => column.notNull().defaultTo(0))
+        .execute();
+      await db.schema
+        .createIndex('sessions_by_live_home')
+        .on('sessions')
+        .column('home')
+        .unique()
+        .where(sql.ref('ended_at'), 'is', null)
+        .execute();
+      await db.schema.createIndex('sessions_by_pool').on('sessions').columns(['pool', 'state']).execute();
+      await db.schema.createIndex('sessions_by_state').on('sessions').column('state').execute();
+
+      await db.schema
+        .createTable('homes')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('agent_id', 'text', (column) => column.notNull().references('agents.id'))
+        .addColumn('created_at', 'text', (column) => column.notNull())
+        .execute();
+
+      await db.schema
+        .createTable('templates')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('label', 'text', (column) => column.notNull())
+        .addColumn('spec', 'text', (column) => column.notNull())
+        .addColumn('overrides', 'text', (column) => column.notNull())
+        .addColumn('warm', 'integer', (column) => column.notNull())
+        .addColumn('revision', 'integer', (column) => column.notNull())
+        .addColumn('created_at', 'text', (column) => column.notNull())
+        .addColumn('updated_at', 'text', (column) => column.notNull())
         .execute();
     },
   },

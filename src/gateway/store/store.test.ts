@@ -92,6 +92,79 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
     assert.equal(await store.agents.countActive(), 1);
   });
 
+  test('of the sessions that have not ended one has a home, a hibernated one too', async () => {
+    await using store = await openWithSession();
+    const add = (id: string) => store.sessions.add({ id, agent_id: 'host-1', spec: '{}', home: 'ann' }, NOW);
+    assert.equal((await add('s-2'))?.home, 'ann');
+    assert.equal(await add('s-3'), undefined);
+    await store.sessions.apply('host-1', { sessionId: 's-2', state: 'hibernated' }, NOW);
+    assert.equal(await add('s-3'), undefined);
+
+    await store.sessions.apply('host-1', { sessionId: 's-2', state: 'stopped' }, NOW);
+
+    assert.equal((await add('s-3'))?.home, 'ann');
+    assert.equal(await store.sessions.revive('s-2', ['stopped'], { state: 'pending' }, LATER), 'home-taken');
+    await store.homes.place('ann', 'host-1', NOW);
+    await store.homes.place('ann', 'host-1', LATER);
+    assert.equal((await store.homes.find('ann'))?.agent_id, 'host-1');
+  });
+
+  test('a session of a pool runs as warm, and of those that claim it at once one gets it', async () => {
+    await using store = await openWithSession();
+    await store.templates.add('term', { label: '', spec: '{}', overrides: '[]', warm: 1 }, NOW);
+    await store.sessions.add({ id: 's-2', agent_id: 'host-1', spec: '{}', pool: 'key' }, NOW);
+    const warm = await store.sessions.apply('host-1', { sessionId: 's-2', state: 'running' }, NOW);
+    const claim = { spec: '{"audio":false}', template_id: 'term', template_revision: 1 };
+
+    const claims = await Promise.all([1, 2, 3].map(() => store.sessions.claim('s-2', claim, LATER)));
+
+    assert.deepInclude(warm, { state: 'warm', pool: 'key' });
+    const claimed = claims.filter((one) => one !== undefined);
+    assert.lengthOf(claimed, 1);
+    assert.deepInclude(claimed[0], { ...claim, state: 'running', pool: null, created_at: LATER });
+    assert.equal(await store.sessions.dropFromPool('s-2', LATER), undefined);
+  });
+
+  test("a session's times begin once, move when somebody comes, and are over when they are past", async () => {
+    await using store = await openWithSession();
+    const expired = async (now: string) => (await store.sessions.listExpired(now, 10)).map(({ id }) => id);
+    await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running' }, NOW);
+    await store.sessions.begin('s-1', { idleAt: NOW, endsAt: null }, NOW);
+    await store.sessions.begin('s-1', { idleAt: LATER, endsAt: LATER }, LATER);
+    assert.deepInclude(await store.sessions.find('s-1'), { started_at: NOW, idle_at: NOW, ends_at: null });
+    assert.deepEqual(await expired(NOW), ['s-1']);
+
+    await store.sessions.postponeIdle('host-1', LATER);
+    await store.sessions.postponeIdle('host-1', NOW);
+
+    assert.deepEqual(await expired(NOW), []);
+    assert.equal(await store.sessions.expire('s-1', { state: 'stopping' }, NOW), undefined);
+    await store.sessions.touch('s-1', NOW);
+    const reason = { code: 'IDLE_TIMEOUT', message: 'nobody' };
+    assert.deepInclude(await store.sessions.expire('s-1', { state: 'stopping', reason }, NOW), {
+      state: 'stopping',
+      reason_code: 'IDLE_TIMEOUT',
+    });
+  });
+
+  test('of those that see to a due restart one does, and a session that failed without one stays failed', async () => {
+    await using store = await openWithSession();
+    const failed = { sessionId: 's-1', state: 'failed', reason: { code: 'X', message: 'y' }, exitCode: 3 } as const;
+    await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running' }, NOW);
+    const waiting = await store.sessions.scheduleRestart(failed, { restarts: 1, at: LATER }, NOW);
+
+    assert.deepInclude(waiting, { state: 'pending', restarts: 1, restart_at: LATER, exit_code: 3 });
+    assert.lengthOf(await store.sessions.listRestartsDue(NOW, 10), 0);
+    assert.lengthOf(await store.sessions.listRestartsDue(LATER, 10), 1);
+    const taken = await Promise.all([1, 2, 3].map(() => store.sessions.takeRestart('s-1')));
+    assert.lengthOf(
+      taken.filter((isMine) => isMine),
+      1,
+    );
+    await store.sessions.apply('host-1', failed, LATER);
+    assert.equal(await store.sessions.scheduleRestart(failed, { restarts: 2, at: LATER }, LATER), undefined);
+  });
+
   test('a late report does not wake an ended session', async () => {
     await using store = await openWithSession();
     await store.sessions.apply('host-1', { sessionId: 's-1', state: 'running', streamer: 'neko' }, NOW);

@@ -6,11 +6,13 @@ import { GatewayError } from '../../errors.ts';
 import { AccessTable } from './accesses.ts';
 import { AgentTable } from './agents.ts';
 import { AuditTable } from './audit.ts';
+import { HomeTable } from './homes.ts';
 import { migrate } from './migrations.ts';
 import { createPostgresDialect } from './postgres.ts';
 import { SessionTable } from './sessions.ts';
 import { createSqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
+import { TemplateTable } from './templates.ts';
 
 export interface StoreOptions {
   /** Holds `nekogate.db` when there is no databaseUrl; made with 0700 when it is missing. */
@@ -26,6 +28,8 @@ export class Store {
   readonly agents: AgentTable;
   readonly sessions: SessionTable;
   readonly accesses: AccessTable;
+  readonly homes: HomeTable;
+  readonly templates: TemplateTable;
   readonly audit: AuditTable;
   readonly #db: Kysely<Tables>;
   #closing: Promise<void> | undefined;
@@ -51,6 +55,8 @@ export class Store {
     this.agents = new AgentTable(db);
     this.sessions = new SessionTable(db);
     this.accesses = new AccessTable(db);
+    this.homes = new HomeTable(db);
+    this.templates = new TemplateTable(db);
     this.audit = new AuditTable(db);
   }
 
