@@ -102,6 +102,59 @@ test.for<['killed' | 'ended', NodeJS.Signals]>([
   },
 );
 
+test('a container that is paused goes on, and a home is there again when its hibernated session is woken', async () => {
+  const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23200-23215' });
+  const agentId = newAgentId();
+  const docker = dockerAt(inject('dockerHost'));
+  await using after = new AsyncDisposableStack();
+  after.defer(async () => {
+    await docker.run(['volume', 'rm', '--force', `nekogate-home-${agentId}`]);
+  });
+  await using house = await openHouse({ runtime, agentId, dockerHost: inject('dockerHost') });
+  const Session = z.object({ id: z.string(), state: z.string() });
+  const session = await house.callApi('POST', '/api/v1/sessions?wait=ready', Session, {
+    app: await terminal('busy-terminal.sh'),
+    audio: false,
+    screen: { width: 400, height: 300 },
+    home: agentId,
+  });
+  await using ending = new AsyncDisposableStack();
+  ending.defer(async () => {
+    await house.callApi('DELETE', `/api/v1/sessions/${session.id}`, Session);
+  });
+  const container = `nekogate-${session.id}`;
+  const act = async (action: string): Promise<string> =>
+    (await house.callApi('POST', `/api/v1/sessions/${session.id}/${action}?wait=ready`, Session)).state;
+  await docker.run(['exec', container, 'touch', '/home/nekogate/kept']);
+
+  const paused = await act('pause');
+  const frozen = await docker.run(['inspect', '--format', '{{.State.Paused}}', container]);
+  const resumed = await act('resume');
+  await using browser = await openBrowser();
+  const page = await openPage(browser);
+  const { viewUrl } = await grant(house, session.id, 'viewer');
+  await page.goto(viewUrl);
+  const untilFrames = (count: number) =>
+    until(
+      'frames',
+      () => framesOf(page),
+      (frames) => frames > count,
+    );
+  await untilFrames(15);
+  const hibernated = await act('hibernate');
+  const left = await docker.run(['ps', '--all', '--quiet', '--filter', `label=nekogate.session=${session.id}`]);
+  const woken = await act('wake');
+  await page.goto('about:blank');
+  await page.goto(viewUrl);
+  await untilFrames(15);
+
+  assert.deepEqual(
+    [paused, frozen, resumed, hibernated, left, woken],
+    ['paused', 'true', 'running', 'hibernated', '', 'running'],
+  );
+  assert.equal(await docker.run(['exec', container, 'ls', '/home/nekogate/kept']), '/home/nekogate/kept');
+});
+
 test('prune shows what a dead agent left, and removes it when told to', async () => {
   await using world = await openWorld();
   const session = await world.start(['xterm']);

@@ -44,7 +44,7 @@ export async function openHouse({
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
-  dockerHost,
+  dockerHost = readEnvironment().dockerHost,
 }: {
   /** Where the gateway listens. */
   host?: string;
@@ -57,7 +57,7 @@ export async function openHouse({
   agentId?: string;
   maxSessions?: number;
   /** Where Docker answers, for the runtime that wants it. */
-  dockerHost?: string;
+  dockerHost?: string | undefined;
 } = {}): Promise<House> {
   await using opening = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'nekogate-house-'));
