@@ -36,6 +36,7 @@ const TESTS = [
   // The client at this path builds images by BuildKit; another one earlier on PATH may not.
   { packages: ['docker.io'], has: () => hasProgram('dockerd') && existsSync('/usr/bin/docker') },
   { packages: ['docker-compose'], has: () => hasProgram('docker-compose') },
+  { packages: ['coturn'], has: () => hasProgram('turnserver') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 

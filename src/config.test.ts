@@ -44,3 +44,8 @@ test("the agent's key is found under its own name first and under its common nam
   assert.equal(readEnvironment({ AGENT_API_KEY: 'b' }).agentKey, 'b');
   assert.equal(readEnvironment({ NEKOGATE_AGENT_KEY: 'a', AGENT_API_KEY: 'b' }).agentKey, 'a');
 });
+
+test("the TURN server's secret comes by the environment", () => {
+  assert.equal(readEnvironment({ NEKOGATE_TURN_SECRET: 'north' }).turnSecret, 'north');
+  assert.equal(readEnvironment({ NEKOGATE_TURN_SECRET: '' }).turnSecret, undefined);
+});

@@ -17,6 +17,8 @@ export interface Environment {
   readonly agentKey: string | undefined;
   /** The gateway's administrator token, for the command line: NEKOGATE_ADMIN_TOKEN, else the data folder's `admin-token`. */
   readonly adminToken: string | undefined;
+  /** The static-auth-secret of the TURN servers: NEKOGATE_TURN_SECRET. */
+  readonly turnSecret: string | undefined;
   /** The streamer's binary, where one is set: NEKO_BIN. */
   readonly nekoBin: string | undefined;
   /** DOCKER_HOST, as Docker's own client reads it; undefined: its usual socket. */
@@ -46,6 +48,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     databaseUrl: env['DATABASE_URL'] || readSecret(env['DATABASE_URL_FILE']),
     agentKey: env['NEKOGATE_AGENT_KEY'] || env['AGENT_API_KEY'] || undefined,
     adminToken: env['NEKOGATE_ADMIN_TOKEN'] || undefined,
+    turnSecret: env['NEKOGATE_TURN_SECRET'] || undefined,
     nekoBin: env['NEKO_BIN'] || undefined,
     dockerHost: env['DOCKER_HOST'] || undefined,
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',

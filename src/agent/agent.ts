@@ -12,6 +12,7 @@ import { LoginTable } from './logins.ts';
 import type { RunningSession, Runtime } from './runtimes/runtime.ts';
 import { SessionTable } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
+import type { TurnServers } from './turn.ts';
 
 export interface AgentOptions {
   agentId: string;
@@ -24,6 +25,8 @@ export interface AgentOptions {
   streamer: 'neko' | 'embedded';
   /** How long a login waits for a client that was lost. */
   loginGraceMs?: number;
+  /** By which viewers reach sessions that they can't reach straight. */
+  turn?: TurnServers | undefined;
   log: Logger;
 }
 
@@ -64,6 +67,7 @@ export class Agent {
       graceMs: options.loginGraceMs ?? LOGIN_GRACE_MS,
       hostOf: (sessionId) => loginHostOf(this.#sessions.getRunning(sessionId)),
       onReport: (report) => send('login.updated', report),
+      turn: options.turn,
       log,
     });
     this.#tunnels = new Tunnels({

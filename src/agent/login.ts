@@ -3,7 +3,7 @@ import { callAt } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { LoginOrder, LoginReport } from '../protocol/login.ts';
 import type { Role } from '../protocol/session.ts';
-import { Relay, type ClientEnd, type ClientSocket, type RelayEnd } from '../signaling/relay.ts';
+import { Relay, type ClientEnd, type ClientSocket, type RelayEnd, type RelayOptions } from '../signaling/relay.ts';
 import { Upstream } from '../signaling/upstream.ts';
 
 /** What a login needs of its session's neko. */
@@ -20,6 +20,9 @@ export interface NekoCredentials {
   id: string;
   token: string;
 }
+
+/** How one client is joined to its login. */
+export type AttachOptions = Omit<RelayOptions, 'log'>;
 
 /** A login as it is kept over the death of its agent. */
 export interface SavedLogin extends LoginOrder {
@@ -142,8 +145,8 @@ export class Login {
    * Joins a client to it, in place of one that is there, which is told LOGIN_RESUMED. Resolves when the client can talk.
    * @throws GatewayError why it can't; the client is still to be told then
    */
-  attach(client: ClientSocket, greeting: string | undefined): Promise<void> {
-    const attached = this.#turn.then(() => this.#attach(client, greeting));
+  attach(client: ClientSocket, options: AttachOptions): Promise<void> {
+    const attached = this.#turn.then(() => this.#attach(client, options));
     this.#turn = attached.catch(() => undefined);
     return attached;
   }
@@ -221,7 +224,7 @@ export class Login {
     }
   }
 
-  async #attach(client: ClientSocket, greeting: string | undefined): Promise<void> {
+  async #attach(client: ClientSocket, options: AttachOptions): Promise<void> {
     await this.ready;
     const { token } = this;
     const before = this.#release();
@@ -229,7 +232,7 @@ export class Login {
     before?.yield();
     try {
       const upstream = await this.#openUpstream(token);
-      const relay = new Relay(client, upstream, { greeting, log: this.#options.log });
+      const relay = new Relay(client, upstream, { ...options, log: this.#options.log });
       this.#set({ name: 'live', upstream, relay });
       void relay.ended.then((end) => this.#onRelayEnd(relay, end));
     } catch (thrown) {

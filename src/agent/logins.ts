@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { LOGINS_MAX_PER_AGENT, type LoginOrder, type LoginReport } from '../protocol/login.ts';
+import { addIceServers } from '../signaling/ice-servers.ts';
 import { refuseClient, type ClientSocket } from '../signaling/relay.ts';
-import { Login, type LoginOptions, type NekoLogins } from './login.ts';
+import { Login, type AttachOptions, type LoginOptions, type NekoLogins } from './login.ts';
 import { SavedLogins } from './saved-logins.ts';
+import { turnServerFor, type TurnServers } from './turn.ts';
 
 /** Logins that wait for a lost client, for one access and in one session; beyond that the one that waits longest ends. */
 const LOST_MAX_PER_ACCESS = 16;
@@ -27,6 +29,8 @@ export interface LoginTableOptions {
   hostOf: (sessionId: string) => LoginHost;
   /** Told of each login that lost its client, and then of what becomes of it. */
   onReport: (report: LoginReport) => void;
+  /** Told to every client with neko's offer. */
+  turn?: TurnServers | undefined;
   log: Logger;
 }
 
@@ -84,13 +88,16 @@ export class LoginTable {
    * that id. Resolves when the client can talk. @throws GatewayError; then the client was told and closed
    */
   async attach(sessionId: string, order: LoginOrder, client: ClientSocket): Promise<void> {
-    const greet = (resumed: boolean): string | undefined => this.#greeting(order, resumed);
+    const attachment = (resumed: boolean): AttachOptions => ({
+      greeting: this.#greeting(order, resumed),
+      rewrite: this.#rewriting(order),
+    });
     try {
       const host = this.check(sessionId, order);
       const known = this.#logins.get(order.loginId);
-      if (known && (await wasAttached(known, client, greet(true)))) return;
+      if (known && (await wasAttached(known, client, attachment(true)))) return;
       const login = this.#logins.get(order.loginId) ?? this.#make(sessionId, order, host);
-      await login.attach(client, greet(false));
+      await login.attach(client, attachment(false));
     } catch (thrown) {
       const failure = toGatewayError(thrown);
       refuseClient(client.socket, failure);
@@ -189,6 +196,12 @@ export class LoginTable {
     void oldest?.end(new GatewayError('LOGIN_LIMIT', 'too many lost clients are waited for'));
   }
 
+  /** Each offer comes with credentials of its own. */
+  #rewriting(order: LoginOrder): AttachOptions['rewrite'] {
+    const { turn } = this.#options;
+    return turn && ((frame) => addIceServers(frame, () => [turnServerFor(turn, order, Date.now())]));
+  }
+
   #greeting({ loginId, role, client }: LoginOrder, resumed: boolean): string | undefined {
     if (client === 'neko') return undefined;
     const payload = { loginId, role, resumed, graceMs: this.#options.graceMs };
@@ -197,9 +210,9 @@ export class LoginTable {
 }
 
 /** False when the login ended before, in a way that leaves room for a new one: its client left, or neko doesn't know it any more. */
-async function wasAttached(login: Login, client: ClientSocket, greeting: string | undefined): Promise<boolean> {
+async function wasAttached(login: Login, client: ClientSocket, options: AttachOptions): Promise<boolean> {
   try {
-    await login.attach(client, greeting);
+    await login.attach(client, options);
     return true;
   } catch (thrown) {
     const { code } = toGatewayError(thrown);

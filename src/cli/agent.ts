@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { Agent } from '../agent/agent.ts';
+import { parseTurnServers, type TurnServers } from '../agent/turn.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
@@ -23,6 +24,9 @@ const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [
   --key-file FILE     where the agent's key is, or is to be written (0600); else NEKOGATE_AGENT_KEY
   --max-sessions N    sessions at once on this host (16)
   --nat1to1 ADDRESS   the address under which viewers reach this host's UDP ports (127.0.0.1)
+  --turn URL          a TURN server that viewers are told of, like turn:turn.example.org:3478; again for more
+  --turn-secret-file FILE
+                      where its static-auth-secret is; else NEKOGATE_TURN_SECRET
 ${RUNTIME_USAGE}
 enroll leaves a key file alone that is there, and needs the gateway's administrator token: NEKOGATE_ADMIN_TOKEN, or the data
 folder of a gateway on this machine.
@@ -40,6 +44,8 @@ export async function runAgent(args: string[], environment: Environment): Promis
       'key-file': { type: 'string' },
       'max-sessions': { type: 'string', default: String(MAX_SESSIONS_DEFAULT) },
       nat1to1: { type: 'string', default: '127.0.0.1' },
+      turn: { type: 'string', multiple: true, default: [] },
+      'turn-secret-file': { type: 'string' },
       prune: { type: 'boolean' },
       yes: { type: 'boolean' },
       'end-sessions': { type: 'boolean' },
@@ -67,6 +73,7 @@ export async function runAgent(args: string[], environment: Environment): Promis
       'the agent has no key of 64 hex digits; make one with `nekogate agent enroll`, and give it by --key-file or NEKOGATE_AGENT_KEY',
     );
   }
+  const turn = await readTurn(values.turn, values['turn-secret-file'], environment);
   const stop = untilSignal();
   const log = createLogger(environment.logLevel);
   await using agent = await startAgent(environment, log, {
@@ -75,6 +82,7 @@ export async function runAgent(args: string[], environment: Environment): Promis
     gatewayUrl: values.gateway,
     maxSessions: z.coerce.number().int().min(1).max(1000).parse(values['max-sessions']),
     nat1to1: [values.nat1to1],
+    turn,
     runtime,
   });
   await aborted(stop);
@@ -93,6 +101,8 @@ export interface HostOptions {
   gatewayUrl: string;
   maxSessions: number;
   nat1to1: string[];
+  /** Told to every viewer. */
+  turn?: TurnServers | undefined;
   /** How sessions run; left out, as local processes. */
   runtime?: RuntimeChoice;
   /** How long a login waits for a client that was lost (30 s). */
@@ -104,6 +114,17 @@ export async function startAgent(environment: Environment, log: Logger, options:
   const { agentId, nat1to1 } = options;
   const { runtime, streamer } = await openRuntime(environment, options.runtime, { agentId, nat1to1, log });
   return Agent.start(runtime, { ...options, version: VERSION, streamer, log });
+}
+
+async function readTurn(
+  urls: string[],
+  secretFile: string | undefined,
+  environment: Environment,
+): Promise<TurnServers | undefined> {
+  if (secretFile !== undefined && urls.length === 0)
+    throw new GatewayError('BAD_REQUEST', '--turn-secret-file is of no use without --turn URL');
+  const secret = secretFile === undefined ? environment.turnSecret : (await readFile(secretFile, 'utf8')).trim();
+  return parseTurnServers(urls, secret);
 }
 
 async function enroll(

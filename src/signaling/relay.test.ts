@@ -163,3 +163,15 @@ test('a relay that is closed tells its client why, once, and leaves its login co
   await relay.closed;
   assert.equal(end.atNeko.readyState, end.atNeko.OPEN);
 });
+
+test('what neko says can be told differently', async () => {
+  await using end = await openRelay({ rewrite: (frame) => frame.replace('something/new', 'something/else') });
+  const heard: string[] = [];
+  end.client.on('message', (bytes) => heard.push(textOf(bytes)));
+
+  end.open();
+
+  end.atNeko.send('{"event":"something/new"}');
+  while (!heard.some((frame) => frame.includes('something'))) await once(end.client, 'message');
+  assert.equal(heard.at(-1), '{"event":"something/else"}');
+});

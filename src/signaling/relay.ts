@@ -25,6 +25,8 @@ export type RelayEnd = { by: 'client'; end: ClientEnd } | { by: 'relay'; failure
 export interface RelayOptions {
   /** The first frame that the client gets, before any of neko's. */
   greeting?: string | undefined;
+  /** What the client gets in place of each frame of neko's; left out, the frame as it is. */
+  rewrite?: ((frame: string) => string) | undefined;
   log: Logger;
 }
 
@@ -56,7 +58,7 @@ export class Relay {
   #isEnded = false;
   #clientErrors = 0;
 
-  constructor(client: ClientSocket, upstream: Upstream, { greeting, log }: RelayOptions) {
+  constructor(client: ClientSocket, upstream: Upstream, { greeting, rewrite, log }: RelayOptions) {
     this.#client = client.socket;
     this.#upstream = upstream;
     this.#log = log;
@@ -64,7 +66,7 @@ export class Relay {
     this.closed = client.closed.then((end) => this.#end({ by: 'client', end }));
     this.#wireClient();
     if (greeting !== undefined) this.#tell(greeting);
-    upstream.read((frame) => this.#toClient(frame));
+    upstream.read((frame) => this.#toClient(rewrite ? rewrite(frame) : frame));
     keepAlive(this.#client, KEEPALIVE_MS, () => this.#client.terminate());
     this.#client.resume();
   }

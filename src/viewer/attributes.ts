@@ -2,7 +2,17 @@ import type { ClipboardMode } from './clipboard-desk.ts';
 import type { Scaling } from './geometry.ts';
 
 /** The attributes that say how a desktop is shown and driven; docs/viewer.md has their values. */
-export const ATTRIBUTES = ['view-only', 'muted', 'scaling', 'resize', 'clipboard', 'touch', 'auto-control', 'stats'];
+export const ATTRIBUTES = [
+  'view-only',
+  'muted',
+  'scaling',
+  'resize',
+  'clipboard',
+  'touch',
+  'auto-control',
+  'ice',
+  'stats',
+];
 
 /** What the attributes of one element say now, read where it matters; the settings menu changes some of them. */
 export class Attributes {
@@ -47,6 +57,11 @@ export class Attributes {
   /** Whether a press on a free desktop takes control. */
   get doesPressClaim(): boolean {
     return this.#element.getAttribute('auto-control') !== 'off';
+  }
+
+  /** Whether media may go by nothing but a TURN server. */
+  get isRelayOnly(): boolean {
+    return this.#element.getAttribute('ice') === 'turn';
   }
 
   toggleScaling(): void {

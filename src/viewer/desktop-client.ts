@@ -8,7 +8,7 @@ import type { Incoming, Screen } from './messages.ts';
 import { explain, type Reason } from './reasons.ts';
 import { Room } from './room.ts';
 import type { Stats } from './stats.ts';
-import { Stream } from './stream.ts';
+import { Stream, type StreamOptions } from './stream.ts';
 import { type Signaling, viewerState, type ViewerState } from './viewer-state.ts';
 
 export interface DesktopListener {
@@ -51,7 +51,7 @@ export class DesktopClient {
   #videos: readonly string[] = [];
   #touchEvents = false;
 
-  constructor(options: ConnectionOptions, listener: DesktopListener) {
+  constructor(options: ConnectionOptions & StreamOptions, listener: DesktopListener) {
     this.#listener = listener;
     const connection = new Connection(options, {
       opened: () => undefined,
@@ -59,7 +59,7 @@ export class DesktopClient {
       lost: (reason, retryAtMs) => this.#lose(reason, retryAtMs),
     });
     this.#connection = connection;
-    this.stream = new Stream({
+    this.stream = new Stream(options, {
       send: (event, payload) => connection.send(event, payload),
       started: () => listener.streamStarted(),
       gotTrack: (track) => listener.gotTrack(track),

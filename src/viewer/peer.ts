@@ -39,9 +39,9 @@ export class Peer {
   }
 
   /** Takes the streamer's first offer. */
-  accept(sdp: string, iceServers: RTCIceServer[]): void {
+  accept(sdp: string, configuration: RTCConfiguration): void {
     if (this.#isClosed || this.#connection !== undefined) return;
-    const connection = new RTCPeerConnection({ iceServers });
+    const connection = new RTCPeerConnection(configuration);
     this.#connection = connection;
     connection.addEventListener('icecandidate', ({ candidate }) => {
       if (candidate !== null && candidate.candidate !== '') this.#listener.foundCandidate(candidate.toJSON());

@@ -83,7 +83,10 @@ export class ShownDesktop {
       this.#setState({ name: 'closed', reason: explain(session === '' ? 'SESSION_NOT_FOUND' : 'UNAUTHENTICATED') });
       return;
     }
-    const client = new DesktopClient({ server, session, access }, this.#listen());
+    const client = new DesktopClient(
+      { server, session, access, isRelayOnly: this.#attributes.isRelayOnly },
+      this.#listen(),
+    );
     this.#client = client;
     client.controls.setViewOnly(this.#attributes.isViewOnly);
     client.open();

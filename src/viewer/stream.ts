@@ -19,6 +19,11 @@ export type Quality = { readonly kind: 'auto' } | { readonly kind: 'exact'; read
 
 type SignalMessage = Extract<Incoming, { event: `signal/${string}` }>;
 
+export interface StreamOptions {
+  /** Media goes by a TURN server or not at all. */
+  readonly isRelayOnly: boolean;
+}
+
 export interface StreamListener {
   send(event: FromClientEvent, payload?: object): boolean;
   /** A new stream begins: the tracks of the one before are no longer shown. */
@@ -43,6 +48,7 @@ const SEEN_INPUTS: ReadonlySet<InputEvent['type']> = new Set(['key', 'button', '
  * the signaling socket: while that is away frames and input go on, and `resume` keeps the connection for a login that came back.
  */
 export class Stream {
+  readonly #options: StreamOptions;
   readonly #listener: StreamListener;
   readonly #stall = new StallWatch();
   #picture: Picture = { name: 'none' };
@@ -60,7 +66,8 @@ export class Stream {
   #quality: Quality | undefined;
   #video: VideoChoice | undefined;
 
-  constructor(listener: StreamListener) {
+  constructor(options: StreamOptions, listener: StreamListener) {
+    this.#options = options;
     this.#listener = listener;
   }
 
@@ -114,7 +121,10 @@ export class Stream {
     switch (message.event) {
       case 'signal/provide':
         this.#setVideo(message.payload.video);
-        this.#peer?.accept(message.payload.sdp, message.payload.iceServers);
+        this.#peer?.accept(message.payload.sdp, {
+          iceServers: message.payload.iceServers,
+          iceTransportPolicy: this.#options.isRelayOnly ? 'relay' : 'all',
+        });
         break;
       case 'signal/offer':
       case 'signal/restart':

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { Agent } from '../../src/agent/agent.ts';
 import { startAgent } from '../../src/cli/agent.ts';
 import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
+import type { TurnServers } from '../../src/agent/turn.ts';
 import type { RuntimeChoice } from '../../src/cli/runtime.ts';
 import { readEnvironment, type Environment } from '../../src/config.ts';
 import { listSessionFolders } from '../../src/desktop/folder.ts';
@@ -41,6 +42,7 @@ export async function openHouse({
   host = '127.0.0.1',
   nat1to1 = ['127.0.0.1'],
   loginGraceMs = LOGIN_GRACE_MS,
+  turn,
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
@@ -52,6 +54,8 @@ export async function openHouse({
   nat1to1?: string[];
   /** How long logins wait for clients that were lost. */
   loginGraceMs?: number;
+  /** What viewers are told of. */
+  turn?: TurnServers;
   /** How its sessions run; local processes when left out. */
   runtime?: RuntimeChoice;
   agentId?: string;
@@ -93,6 +97,7 @@ export async function openHouse({
       maxSessions,
       nat1to1,
       loginGraceMs,
+      turn,
       ...(runtime ? { runtime } : {}),
     });
   const hosts = { agent: await open() };

@@ -12,6 +12,8 @@ const TITLES: Record<ViewerState['name'], string> = {
 function start(viewer: NekoViewer): void {
   const session = decodeURIComponent(location.pathname.split('/').findLast((part) => part !== '') ?? '');
   viewer.session = session;
+  const ice = new URLSearchParams(location.search).get('ice');
+  if (ice !== null) viewer.setAttribute('ice', ice);
   viewer.on('statechange', (state) => {
     document.title = `${TITLES[state.name]} · ${session} · nekogate`;
   });
