@@ -9,15 +9,15 @@ import { connectApi } from '../../src/cli/api.ts';
 import { isBlue, middleOf, openBrowser } from '../harness/browser.ts';
 import { dockerAt } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
-import { ensurePostgres, GATEWAY_IMAGE } from '../harness/images.ts';
+import { ensureStandIns, GATEWAY_IMAGE } from '../harness/images.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROJECT = 'nekogate-compose-test';
 const BRING_UP_MS = 120_000;
 
-test('one command brings up gateway, store and agent, and a desktop that a browser shows; and takes all of it away', async () => {
+test('one command brings up gateway, store, TURN and agent, and a desktop that a browser shows; and takes all of it away', async () => {
   const docker = dockerAt(inject('dockerHost'));
-  const postgres = await ensurePostgres(docker);
+  const standIns = await ensureStandIns(docker);
   const socket = docker.host.replace('unix://', '');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -28,7 +28,8 @@ test('one command brings up gateway, store and agent, and a desktop that a brows
       NEKOGATE_VERSION: 'test',
       NEKOGATE_PORT: String(port),
       NEKOGATE_PUBLIC_URL: url,
-      POSTGRES_IMAGE: postgres,
+      POSTGRES_IMAGE: standIns.postgres,
+      COTURN_IMAGE: standIns.coturn,
     };
     return (await execa('docker-compose', ['--project-name', PROJECT, ...args], { cwd: ROOT, env })).stdout;
   };

@@ -25,14 +25,16 @@ export async function ensureImages(docker: Docker): Promise<void> {
   await build(docker, 'gateway', GATEWAY_IMAGE);
 }
 
-/** Debian's own Postgres under the name of the image that our compose file names, for no registry may be reached from here. */
-export async function ensurePostgres(docker: Docker): Promise<string> {
-  const tag = 'postgres:stand-in';
-  const file = 'test/fixtures/stand-ins/postgres.Dockerfile';
-  await docker.run(['build', '--network', 'host', '--file', file, '--tag', tag, 'test/fixtures/stand-ins'], {
-    cwd: ROOT,
-  });
-  return tag;
+/** The images of others that our compose file names, from Debian's packages, for no registry may be reached from here. */
+export async function ensureStandIns(docker: Docker): Promise<{ postgres: string; coturn: string }> {
+  const images = { postgres: 'postgres:stand-in', coturn: 'coturn/coturn:stand-in' };
+  for (const [name, tag] of Object.entries(images)) {
+    const file = `test/fixtures/stand-ins/${name}.Dockerfile`;
+    await docker.run(['build', '--network', 'host', '--file', file, '--tag', tag, 'test/fixtures/stand-ins'], {
+      cwd: ROOT,
+    });
+  }
+  return images;
 }
 
 /** The profile of a desktop's container, as `--security-opt` takes it from a file. */
