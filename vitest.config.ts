@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'tests',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
-          exclude: ['test/docker/**'],
+          exclude: ['test/docker/**', 'test/network/**'],
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -32,6 +32,16 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           setupFiles: ['./test/warnings-fail.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'network',
+          include: ['test/network/**/*.test.ts'],
+          environment: 'node',
+          setupFiles: ['./test/warnings-fail.ts'],
+          // After all others, alone: beside them a busy machine looks like a bad network.
+          sequence: { groupOrder: 1 },
         },
       },
       { test: conformanceOf({ kind: 'embedded' }) },
