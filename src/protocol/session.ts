@@ -109,18 +109,7 @@ export type SessionSpec = z.infer<typeof SessionSpec>;
 export const SpecChoice = z.strictObject(FIELDS).partial();
 export type SpecChoice = z.infer<typeof SpecChoice>;
 
-export const SpecKey = z.enum([
-  'app',
-  'image',
-  'screen',
-  'audio',
-  'environment',
-  'resources',
-  'home',
-  'idleTimeoutSeconds',
-  'maxDurationSeconds',
-  'restart',
-] satisfies (keyof SpecChoice)[]);
+export const SpecKey = SpecChoice.keyof();
 export type SpecKey = z.infer<typeof SpecKey>;
 
 /**
