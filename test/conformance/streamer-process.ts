@@ -1,4 +1,3 @@
-import { createServer } from 'node:net';
 import { homedir, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,6 +5,7 @@ import { findStreamer } from '../../src/neko/find.ts';
 import { nekoCommand } from '../../src/neko/options.ts';
 import { Child } from '../../src/process/child.ts';
 import { temporaryFolder } from '../harness/folder.ts';
+import { freePort } from '../harness/ports.ts';
 import type { Xvnc } from '../harness/xvnc.ts';
 import type { Passwords, Target } from './target.ts';
 
@@ -83,15 +83,6 @@ async function untilHealthy(baseUrl: string, signal: AbortSignal): Promise<void>
     }
     await sleep(READY_POLL_MS, undefined, { signal });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 /** Away from the ports of other tests; where two streamers meet, each takes what is free. */

@@ -1,6 +1,4 @@
 // The compose file, brought up for real with this tree's images.
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { assert, inject, test } from 'vitest';
@@ -10,6 +8,7 @@ import { isBlue, middleOf, openBrowser } from '../harness/browser.ts';
 import { dockerAt } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
 import { ensureStandIns, GATEWAY_IMAGE } from '../harness/images.ts';
+import { freePort } from '../harness/ports.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROJECT = 'nekogate-compose-test';
@@ -106,13 +105,3 @@ test.each([['docker-compose.yml', 'deploy/tls.yml'], ['deploy/agent.yml']])('com
 
   assert.deepEqual([exitCode, stderr], [0, '']);
 });
-
-/** One that nobody has now; Docker takes it at once. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('it listens nowhere');
-  return address.port;
-}

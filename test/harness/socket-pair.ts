@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { WebSocket, WebSocketServer } from 'ws';
+import { listenOnAnyPort } from './ports.ts';
 
 export interface SocketPair extends AsyncDisposable {
   /** The end that dialled. */
@@ -36,12 +37,9 @@ export interface SocketServer extends AsyncDisposable {
 export async function listen(): Promise<SocketServer> {
   const http = createServer();
   const sockets = new WebSocketServer({ server: http });
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const address = http.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  const port = await listenOnAnyPort(http);
   return {
-    url: `ws://127.0.0.1:${address.port}`,
+    url: `ws://127.0.0.1:${port}`,
     http,
     sockets,
     async [Symbol.asyncDispose]() {

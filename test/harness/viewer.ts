@@ -1,7 +1,6 @@
 // The viewer in a browser, and a desktop that tells what reaches it.
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { connect, createServer as createProxy, type Server, type Socket } from 'node:net';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { z } from 'zod';
 import { xauthorityOf } from '../../src/desktop/environment.ts';
@@ -12,6 +11,8 @@ import type { Role } from '../../src/protocol/session.ts';
 import type { NekoViewer, ViewerState } from '../../src/viewer/index.ts';
 import { framesOf } from './browser.ts';
 import { folderOf, grant, type House, startDesktop, until } from './house.ts';
+import { listenOnAnyPort } from './ports.ts';
+import { openTcpProxy } from './tcp-proxy.ts';
 
 const ProbeEvent = z.object({
   type: z.string(),
@@ -253,50 +254,11 @@ export interface Link extends AsyncDisposable {
 
 export async function openLink(house: House): Promise<Link> {
   const target = new URL(house.gateway.url);
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createProxy((near) => {
-    if (isCut) {
-      near.resetAndDestroy();
-      return;
-    }
-    const far = connect(Number(target.port), target.hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.pipe(far).pipe(near);
-  });
-  const port = await listenOnAnyPort(server);
-  const cut = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
-  };
+  const proxy = await openTcpProxy(Number(target.port));
   return {
-    through: (url) => url.replace(target.host, `127.0.0.1:${port}`),
-    cut: () => {
-      isCut = true;
-      cut();
-    },
-    mend: () => {
-      isCut = false;
-    },
-    [Symbol.asyncDispose]: async () => {
-      cut();
-      server.close();
-    },
+    through: (url) => url.replace(target.host, `127.0.0.1:${proxy.port}`),
+    cut: () => proxy.block(),
+    mend: () => proxy.mend(),
+    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
-}
-
-async function listenOnAnyPort(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('it listens nowhere');
-  return address.port;
 }
