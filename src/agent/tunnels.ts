@@ -21,6 +21,8 @@ export interface TunnelOptions {
   send: SendToGateway;
 }
 
+type TunnelOf<Kind extends TunnelOpen['kind']> = Extract<TunnelOpen, { kind: Kind }>;
+
 /** The tunnels that the gateway asked for: each is dialled out to it and given to its login. */
 export class Tunnels {
   readonly #options: TunnelOptions;
@@ -31,13 +33,13 @@ export class Tunnels {
   }
 
   open(request: TunnelOpen): void {
-    const { tunnelId, sessionId } = request;
+    const { tunnelId, kind } = request;
     // A repeated request finds its tunnel there already.
     if (this.#opening.has(tunnelId)) return;
     const opening = this.#open(request)
       .catch((thrown: unknown) => {
         const failure = toGatewayError(thrown);
-        this.#options.log.warn({ err: failure, tunnelId, sessionId }, 'a tunnel did not open');
+        this.#options.log.warn({ err: failure, tunnelId, kind }, 'a tunnel did not open');
         const error = { code: failure.code, message: failure.message.slice(0, 4096) };
         this.#options.send('tunnel.refused', { tunnelId, error });
       })
@@ -50,29 +52,41 @@ export class Tunnels {
     await Promise.all(this.#opening.values());
   }
 
-  async #open({ tunnelId, kind, ticket, sessionId, login }: TunnelOpen): Promise<void> {
-    const { logins } = this.#options;
+  async #open(request: TunnelOpen): Promise<void> {
     if (this.#opening.size >= OPENING_MAX)
       throw new GatewayError('TOO_MANY_MESSAGES', `this host opens ${OPENING_MAX} tunnels already`);
-    const { baseUrl } = logins.check(sessionId, login);
-    const client = await this.#dial(ticket);
-    this.#options.log.debug({ tunnelId, sessionId, loginId: login.loginId }, 'a tunnel is open');
-    if (kind === 'signaling') {
-      await logins.attach(sessionId, login, client);
-      return;
+    switch (request.kind) {
+      case 'signaling':
+        return this.#openSignaling(request);
+      case 'http':
+        return this.#openHttp(request);
+      default:
+        throw new Error(`unreachable: ${JSON.stringify(request satisfies never)}`);
     }
+  }
+
+  async #openSignaling({ sessionId, login, ...tunnel }: TunnelOf<'signaling'>): Promise<void> {
+    const { logins } = this.#options;
+    logins.check(sessionId, login);
+    await logins.attach(sessionId, login, await this.#dial(tunnel));
+  }
+
+  async #openHttp({ sessionId, login, ...tunnel }: TunnelOf<'http'>): Promise<void> {
+    const { logins } = this.#options;
+    const { baseUrl } = logins.check(sessionId, login);
+    const { socket } = await this.#dial(tunnel);
     try {
       const made = await logins.getOrCreate(sessionId, login);
-      const status = await exchangeWithNeko(client.socket, { baseUrl, token: made.token });
+      const status = await exchangeWithNeko(socket, { baseUrl, token: made.token });
       // neko doesn't know it any more: it was logged out, or neko was started anew. The next call gets a login of its own.
       if (status === UNAUTHORIZED) await made.end(new GatewayError('STREAMER_LOST', 'neko does not know this login'));
     } catch (thrown) {
-      refuseClient(client.socket, toGatewayError(thrown));
+      refuseClient(socket, toGatewayError(thrown));
       throw thrown;
     }
   }
 
-  async #dial(ticket: string): Promise<ClientSocket> {
+  async #dial({ tunnelId, kind, ticket }: Pick<TunnelOpen, 'tunnelId' | 'kind' | 'ticket'>): Promise<ClientSocket> {
     const socket = new WebSocket(this.#options.url, {
       headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': this.#options.agentKey },
       maxPayload: SIGNALING_FRAME_MAX_BYTES,
@@ -90,6 +104,7 @@ export class Tunnels {
         reject(new GatewayError('TICKET_REFUSED', `the gateway did not take the tunnel: ${cause.message}`, { cause }));
       });
     });
+    this.#options.log.debug({ tunnelId, kind }, 'a tunnel is open');
     return client;
   }
 }

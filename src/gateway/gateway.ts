@@ -16,7 +16,6 @@ import { createSignalingDoor } from './logins/door.ts';
 import { Logins } from './logins/logins.ts';
 import { LostLogins } from './logins/lost-logins.ts';
 import { addLoginRoutes } from './logins/routes.ts';
-import { Tunnels } from './logins/tunnels.ts';
 import { Metrics } from './metrics.ts';
 import { addNekoApi } from './neko-api/routes.ts';
 import { addOperationRoutes } from './operations.ts';
@@ -32,6 +31,7 @@ import type { SessionRow } from './store/tables.ts';
 import { addTemplateRoutes } from './templates/routes.ts';
 import { Templates } from './templates/templates.ts';
 import { WarmPools } from './templates/warm-pools.ts';
+import { Tunnels } from './tunnels/tunnels.ts';
 import { UpgradeRouter } from './upgrade.ts';
 
 const HEARTBEAT_MS = 15_000;

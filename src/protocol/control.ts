@@ -31,6 +31,20 @@ export const Command = z.discriminatedUnion('action', [
 ]);
 export type Command = z.infer<typeof Command>;
 
+const Tunnel = z.object({ tunnelId: z.uuid(), ticket: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to what its kind says. */
+export const TunnelOpen = z.discriminatedUnion('kind', [
+  /** The signaling of the login of this id at the session's streamer; a new one where there is none. */
+  Tunnel.extend({ kind: z.literal('signaling'), sessionId: Id, login: LoginOrder }),
+  /** One exchange with the streamer's API as that login (see http-tunnel.ts). */
+  Tunnel.extend({ kind: z.literal('http'), sessionId: Id, login: LoginOrder }),
+]);
+export type TunnelOpen = z.infer<typeof TunnelOpen>;
+type WithoutTicket<T> = T extends unknown ? Omit<T, keyof z.infer<typeof Tunnel>> : never;
+/** What a tunnel is for. */
+export type TunnelOrder = WithoutTicket<TunnelOpen>;
+
 export const SESSIONS_MAX_PER_AGENT = 1000;
 
 const FROM_AGENT = {
@@ -75,15 +89,7 @@ const FROM_GATEWAY = {
   welcome: z.object({ protocol: z.int(), heartbeatMs: z.int().min(100).max(600_000) }),
   /** The id makes a replay harmless: an agent answers a command that it has seen with what it answered before. */
   command: z.object({ commandId: z.uuid(), deadline: z.iso.datetime(), command: Command }),
-  /** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to the login at the session's streamer: the one of this id, or a new one. */
-  'tunnel.open': z.object({
-    tunnelId: z.uuid(),
-    /** `http` is one exchange with the streamer's API as that login (see http-tunnel.ts). */
-    kind: z.enum(['signaling', 'http']),
-    ticket: z.string().regex(/^[0-9a-f]{64}$/),
-    sessionId: Id,
-    login: LoginOrder,
-  }),
+  'tunnel.open': TunnelOpen,
 };
 
 type Payloads<Schemas extends Record<string, z.ZodType>> = { [T in keyof Schemas & string]: z.output<Schemas[T]> };
@@ -97,7 +103,6 @@ export type GatewayPayloads = Payloads<typeof FROM_GATEWAY>;
 export type FromAgent = Messages<typeof FROM_AGENT>;
 export type FromGateway = Messages<typeof FROM_GATEWAY>;
 export type Hello = AgentPayloads['hello'];
-export type TunnelOpen = GatewayPayloads['tunnel.open'];
 
 /** One handler a message type: a new message breaks the build until it is handled. */
 export type Handlers<Message extends FromAgent | FromGateway> = {

@@ -11,6 +11,7 @@ import {
   type GatewayPayloads,
   type Handlers,
   type Hello,
+  type TunnelOpen,
 } from '../../protocol/control.ts';
 import type { LoginReport } from '../../protocol/login.ts';
 import type { Failure, SessionReport } from '../../protocol/session.ts';
@@ -126,7 +127,7 @@ export class AgentConnection {
   }
 
   /** @throws GatewayError AGENT_OFFLINE */
-  askTunnel(request: GatewayPayloads['tunnel.open']): void {
+  askTunnel(request: TunnelOpen): void {
     this.#assertLive();
     this.#send('tunnel.open', request);
   }

@@ -15,7 +15,7 @@ import type { Ending } from './ending.ts';
 import type { Login } from './login.ts';
 import { claimLogin, orderOf, SUBPROTOCOL } from './order.ts';
 import type { Logins } from './logins.ts';
-import type { Tunnels } from './tunnels.ts';
+import type { Tunnels } from '../tunnels/tunnels.ts';
 
 const TOKEN_SUBPROTOCOL = 'access.';
 

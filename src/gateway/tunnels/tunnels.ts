@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { GatewayError } from '../../errors.ts';
-import type { TunnelOpen } from '../../protocol/control.ts';
+import type { TunnelOrder } from '../../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES } from '../../protocol/limits.ts';
 import { authenticateAgent, type ConnectDoorDeps } from '../agents/connect-door.ts';
 import type { AgentConnection } from '../agents/connection.ts';
@@ -25,7 +25,7 @@ interface Ticket {
 
 /**
  * Tunnels that agents were asked for and have not dialled yet. A ticket is kept as its hash, opens one tunnel once, for the
- * one agent that was asked, within the dial time; there are never more of them than logins.
+ * one agent that was asked, within the dial time; whoever asks for them limits how many there are.
  */
 export class Tunnels {
   readonly #options: TunnelsOptions;
@@ -39,11 +39,7 @@ export class Tunnels {
    * Resolves with the agent's WebSocket, paused, which is the caller's then.
    * @throws GatewayError AGENT_OFFLINE | TUNNEL_TIMEOUT | what the agent says; the signal's reason when it is aborted.
    */
-  async open(
-    connection: AgentConnection,
-    request: Pick<TunnelOpen, 'kind' | 'sessionId' | 'login'>,
-    signal: AbortSignal,
-  ): Promise<WebSocket> {
+  async open(connection: AgentConnection, order: TunnelOrder, signal: AbortSignal): Promise<WebSocket> {
     const { dialMs, metrics } = this.#options;
     const ticket = newHexSecret();
     const tunnelId = randomUUID();
@@ -73,7 +69,7 @@ export class Tunnels {
     signal.addEventListener('abort', onAbort);
     try {
       if (signal.aborted) onAbort();
-      else connection.askTunnel({ ...request, tunnelId, ticket });
+      else connection.askTunnel({ ...order, tunnelId, ticket });
       const socket = await dialled.promise;
       endTimer();
       return socket;
