@@ -50,6 +50,7 @@ const FAILURES = {
   NEKO_UNREACHABLE: { status: 502, close: 4502, retryable: true },
   NEKO_REFUSED: { status: 502, close: 4502, retryable: false },
   PART_LOST: { status: 502, close: 4502, retryable: true },
+  ICE_PLAN_UNAVAILABLE: { status: 409, close: 4409, retryable: false },
   STREAMER_LOST: { status: 502, close: 4502, retryable: true },
   TEMPLATE_NOT_FOUND: { status: 404, close: 4404, retryable: false },
   TEMPLATE_INVALID: { status: 409, close: 4409, retryable: false },

@@ -9,10 +9,10 @@ import { CommandRunner, type SendToGateway } from './commands.ts';
 import { ControlConnection, type ConnectionOptions } from './connection.ts';
 import { loginHostOf } from './login-host.ts';
 import { LoginTable } from './logins.ts';
+import { MediaDesk, type Reach } from './media.ts';
 import type { RunningSession, Runtime } from './runtimes/runtime.ts';
 import { SessionTable } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
-import type { TurnServers } from './turn.ts';
 
 export interface AgentOptions {
   agentId: string;
@@ -25,8 +25,8 @@ export interface AgentOptions {
   streamer: 'neko' | 'embedded';
   /** How long a login waits for a client that was lost. */
   loginGraceMs?: number;
-  /** By which viewers reach sessions that they can't reach straight. */
-  turn?: TurnServers | undefined;
+  /** How viewers reach this host. */
+  reach: Reach;
   log: Logger;
 }
 
@@ -35,6 +35,7 @@ export class Agent {
   readonly #runtime: Runtime;
   readonly #sessions: SessionTable;
   readonly #logins: LoginTable;
+  readonly #media: MediaDesk;
   /** Sessions that were found paused: a frozen neko knows no logins, so theirs are taken up once it goes on. */
   readonly #frozen = new Map<string, RunningSession>();
   readonly #tunnels: Tunnels;
@@ -63,11 +64,16 @@ export class Agent {
         this.#followSession(report);
       },
     });
+    this.#media = new MediaDesk({
+      ...options.reach,
+      mediaOf: (sessionId) => this.#sessions.findMedia(sessionId),
+      send,
+    });
     this.#logins = new LoginTable({
       graceMs: options.loginGraceMs ?? LOGIN_GRACE_MS,
       hostOf: (sessionId) => loginHostOf(this.#sessions.getRunning(sessionId)),
       onReport: (report) => send('login.updated', report),
-      turn: options.turn,
+      media: this.#media,
       log,
     });
     this.#tunnels = new Tunnels({
@@ -75,6 +81,8 @@ export class Agent {
       agentKey: options.agentKey,
       log,
       logins: this.#logins,
+      media: this.#media,
+      preflight: () => ({ ...options.reach, tcp: this.#media.tcpMedia, udpPorts: runtime.udpPorts }),
       send,
     });
     const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins }, send, log);
@@ -103,7 +111,10 @@ export class Agent {
         command: (message) => commands.run(message),
         'tunnel.open': (request) => this.#tunnels.open(request),
       },
-      onWelcome: () => this.#welcome.resolve(),
+      onWelcome: ({ tcpMedia }) => {
+        this.#media.greeted(tcpMedia);
+        this.#welcome.resolve();
+      },
     };
   }
 

@@ -47,7 +47,7 @@ test('an agent shows its key before the upgrade, says hello, and beats at the pa
   await using _agent = connectTo(server.url);
   const { socket, hello, key } = await accept(server);
 
-  socket.send(encodeFromGateway('welcome', { protocol: PROTOCOL_VERSION, heartbeatMs: 100 }));
+  socket.send(encodeFromGateway('welcome', { protocol: PROTOCOL_VERSION, tcpMedia: [], heartbeatMs: 100 }));
 
   assert.equal(key, 'a'.repeat(64));
   assert.partialDeepStrictEqual(hello, { type: 'hello', payload: { agentId: 'host-1' } });
@@ -91,7 +91,7 @@ test('a message of a newer gateway is passed over', async () => {
   const { socket } = await accept(server);
   socket.send(JSON.stringify({ id: '1', type: 'drain', timestamp: new Date().toISOString(), payload: {} }));
 
-  socket.send(encodeFromGateway('welcome', { protocol: PROTOCOL_VERSION, heartbeatMs: 100 }));
+  socket.send(encodeFromGateway('welcome', { protocol: PROTOCOL_VERSION, tcpMedia: [], heartbeatMs: 100 }));
 
   assert.partialDeepStrictEqual(await nextMessage(socket), { type: 'heartbeat' });
 });

@@ -8,6 +8,7 @@ import {
   type AgentPayloads,
   type FromGateway,
   type Handlers,
+  type GatewayPayloads,
   type Hello,
 } from '../protocol/control.ts';
 import { CONTROL_FRAME_MAX_BYTES, KEEPALIVE_MS } from '../protocol/limits.ts';
@@ -23,6 +24,8 @@ const HANDSHAKE_MS = 10_000;
 /** Bytes that may wait for a gateway that does not read; more cuts the connection, and the next hello tells the truth anew. */
 const QUEUE_MAX_BYTES = 8 * 1024 * 1024;
 
+type Welcome = GatewayPayloads['welcome'];
+
 export interface ConnectionOptions {
   /** The control address of the gateway, ws: or wss:. */
   url: string;
@@ -32,7 +35,7 @@ export interface ConnectionOptions {
   hello: () => Hello;
   heartbeat: () => AgentPayloads['heartbeat'];
   handlers: Omit<Handlers<FromGateway>, 'welcome'>;
-  onWelcome: () => void;
+  onWelcome: (welcome: Welcome) => void;
 }
 
 /**
@@ -99,11 +102,11 @@ export class ControlConnection {
         keepAlive(socket, KEEPALIVE_MS, () => socket.terminate());
       });
       socket.on('message', (bytes) => {
-        this.#receive(textOf(bytes), (heartbeatMs) => {
+        this.#receive(textOf(bytes), (welcome) => {
           this.#live = true;
-          heartbeat = setInterval(() => this.send('heartbeat', this.#options.heartbeat()), heartbeatMs);
+          heartbeat = setInterval(() => this.send('heartbeat', this.#options.heartbeat()), welcome.heartbeatMs);
           log.info({ url }, 'connected to the gateway');
-          this.#options.onWelcome();
+          this.#options.onWelcome(welcome);
         });
       });
       socket.on('error', (error) =>
@@ -121,7 +124,7 @@ export class ControlConnection {
     });
   }
 
-  #receive(text: string, welcomed: (heartbeatMs: number) => void): void {
+  #receive(text: string, welcomed: (welcome: Welcome) => void): void {
     let message: FromGateway;
     try {
       message = decodeFromGateway(text);
@@ -141,7 +144,7 @@ export class ControlConnection {
       if (this.#socket) closeSocket(this.#socket, failure.closeCode, failure.code);
       return;
     }
-    dispatch<FromGateway>({ ...this.#options.handlers, welcome: ({ heartbeatMs }) => welcomed(heartbeatMs) }, message);
+    dispatch<FromGateway>({ ...this.#options.handlers, welcome: welcomed }, message);
   }
 }
 

@@ -12,10 +12,13 @@ import { GatewayError } from '../errors.ts';
 import type { LoginOrder, LoginReport } from '../protocol/login.ts';
 import { clientSocket } from '../signaling/relay.ts';
 import { textOf } from '../websocket/frames.ts';
+import { MediaDesk } from './media.ts';
 import { LoginTable, type LoginHost } from './logins.ts';
 
 const SESSION = 's-1';
 const LONG_MS = 60_000;
+
+const VIEWER = { address: '127.0.0.1' };
 
 /** A table of logins at one session's neko, and what it reports. */
 async function openTable({ graceMs = LONG_MS }: { graceMs?: number } = {}) {
@@ -33,6 +36,7 @@ async function openTable({ graceMs = LONG_MS }: { graceMs?: number } = {}) {
         throw new GatewayError('SESSION_NOT_RUNNING', 'not now');
       },
       onReport: (report) => reports.push(report),
+      media: new MediaDesk({ addresses: [], mediaOf: () => undefined, send: () => undefined }),
       log: pino({ level: 'silent' }),
     });
     stack.defer(() => table.stop(new GatewayError('SHUTTING_DOWN', 'the test is over')));
@@ -87,7 +91,7 @@ async function dial({ owned }: Opened) {
 
 async function enter(opened: Opened, order: LoginOrder, table = opened.table) {
   const client = await dial(opened);
-  await table.attach(SESSION, order, client.client);
+  await table.attach(SESSION, order, client.client, VIEWER);
   await client.until(2);
   return client;
 }
@@ -117,7 +121,7 @@ test('a client that only knows neko hears neko alone', async () => {
   await using opened = await openTable();
   const client = await dial(opened);
 
-  await opened.table.attach(SESSION, orderOf({ client: 'neko' }), client.client);
+  await opened.table.attach(SESSION, orderOf({ client: 'neko' }), client.client, VIEWER);
   await client.until(1);
 
   assert.equal(client.frames[0]?.event, 'system/init');
@@ -214,7 +218,7 @@ test('of many that come for one login at once the last keeps it, and all were on
   const order = orderOf();
   const clients = await Promise.all(Array.from({ length: 8 }, () => dial(opened)));
 
-  await Promise.all(clients.map(({ client }) => opened.table.attach(SESSION, order, client)));
+  await Promise.all(clients.map(({ client }) => opened.table.attach(SESSION, order, client, VIEWER)));
 
   const [last, ...others] = clients.toReversed();
   for (const other of others) assert.equal((await other.closed).reason, 'LOGIN_RESUMED');
@@ -228,7 +232,7 @@ test('a login is only resumed with the access that it was made with', async () =
   const own = await enter(opened, order);
   const thief = await dial(opened);
 
-  const attempt = opened.table.attach(SESSION, { ...order, accessId: 'a-2' }, thief.client);
+  const attempt = opened.table.attach(SESSION, { ...order, accessId: 'a-2' }, thief.client, VIEWER);
 
   await assert.rejects(attempt, { code: 'FORBIDDEN' });
   assert.deepEqual(await thief.closed, { code: 4403, reason: 'FORBIDDEN' });
@@ -285,7 +289,7 @@ test('a login that is ended while it is being made is logged out, and its client
   const answered = Promise.withResolvers<void>();
   opened.neko.beforeLogin = () => answered.promise;
   const client = await dial(opened);
-  const attached = opened.table.attach(SESSION, orderOf(), client.client);
+  const attached = opened.table.attach(SESSION, orderOf(), client.client, VIEWER);
 
   const ended = opened.table.end({ sessionId: SESSION }, new GatewayError('ACCESS_REVOKED', 'revoked'));
   answered.resolve();
@@ -303,7 +307,7 @@ test('a login that is ended while its client comes back does not come back', asy
   await untilLost(opened);
   opened.neko.isMute = true;
   const client = await dial(opened);
-  const attached = opened.table.attach(SESSION, order, client.client);
+  const attached = opened.table.attach(SESSION, order, client.client, VIEWER);
   await opened.neko.until(({ story }) => story.filter((line) => line.startsWith('connected')).length === 2);
 
   await opened.table.end({ sessionId: SESSION, loginId: order.loginId }, new GatewayError('KICKED', 'kicked'));
@@ -323,8 +327,8 @@ test('a client that was gone before its login was made leaves none behind when i
   lost.socket.terminate();
   await Promise.all([left.client.closed, lost.client.closed]);
 
-  await opened.table.attach(SESSION, orderOf(), left.client);
-  await opened.table.attach(SESSION, orderOf(), lost.client);
+  await opened.table.attach(SESSION, orderOf(), left.client, VIEWER);
+  await opened.table.attach(SESSION, orderOf(), lost.client, VIEWER);
   await opened.neko.until(({ logins }) => logins.size === 1);
 
   await untilLost(opened);
@@ -358,7 +362,7 @@ test('a client whose login neko refuses is told so', async () => {
   opened.neko.beforeLogin = () => Promise.reject(new GatewayError('NEKO_REFUSED', 'locked'));
   const client = await dial(opened);
 
-  await assert.rejects(opened.table.attach(SESSION, orderOf(), client.client), { code: 'NEKO_REFUSED' });
+  await assert.rejects(opened.table.attach(SESSION, orderOf(), client.client, VIEWER), { code: 'NEKO_REFUSED' });
 
   assert.deepEqual(await client.closed, { code: 4502, reason: 'NEKO_REFUSED' });
   assert.equal(opened.table.count, 0);
@@ -373,7 +377,7 @@ test('nobody joins a session that is not running, and its logins end with it', a
 
   assert.deepEqual(await client.closed, { code: 4411, reason: 'SESSION_ENDED' });
   const late = await dial(opened);
-  await assert.rejects(opened.table.attach(SESSION, orderOf(), late.client), { code: 'SESSION_NOT_RUNNING' });
+  await assert.rejects(opened.table.attach(SESSION, orderOf(), late.client, VIEWER), { code: 'SESSION_NOT_RUNNING' });
   assert.deepEqual(await late.closed, { code: 4412, reason: 'SESSION_NOT_RUNNING' });
 });
 
@@ -400,7 +404,7 @@ test('HTTP calls and connections of one client share a login; without either it 
   assert.equal(two, one);
 
   const client = await dial(opened);
-  await opened.table.attach(SESSION, order, client.client);
+  await opened.table.attach(SESSION, order, client.client, VIEWER);
   assert.equal((await opened.table.getOrCreate(SESSION, order)).token, 'token-1');
   client.socket.terminate();
   await opened.neko.until(({ logins }) => logins.size === 0);
@@ -495,7 +499,7 @@ test('an agent that stops ends every login and takes no more', async () => {
   assert.deepEqual(await live.closed, { code: 4503, reason: 'SHUTTING_DOWN' });
   assert.equal(opened.neko.logins.size, 0);
   const late = await dial(opened);
-  await assert.rejects(opened.table.attach(SESSION, orderOf(), late.client), { code: 'SHUTTING_DOWN' });
+  await assert.rejects(opened.table.attach(SESSION, orderOf(), late.client, VIEWER), { code: 'SHUTTING_DOWN' });
 });
 
 async function readUntil(file: string, pattern: RegExp): Promise<string> {

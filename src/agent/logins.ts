@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
+import type { Viewer } from '../protocol/ice.ts';
 import { LOGINS_MAX_PER_AGENT, type LoginOrder, type LoginReport } from '../protocol/login.ts';
-import { addIceServers } from '../signaling/ice-servers.ts';
 import { refuseClient, type ClientSocket } from '../signaling/relay.ts';
 import { Login, type AttachOptions, type LoginOptions, type NekoLogins } from './login.ts';
+import type { MediaDesk } from './media.ts';
 import { SavedLogins } from './saved-logins.ts';
-import { turnServerFor, type TurnServers } from './turn.ts';
 
 /** Logins that wait for a lost client, for one access and in one session; beyond that the one that waits longest ends. */
 const LOST_MAX_PER_ACCESS = 16;
@@ -29,8 +29,8 @@ export interface LoginTableOptions {
   hostOf: (sessionId: string) => LoginHost;
   /** Told of each login that lost its client, and then of what becomes of it. */
   onReport: (report: LoginReport) => void;
-  /** Told to every client with neko's offer. */
-  turn?: TurnServers | undefined;
+  /** Makes the clients' ICE plans. */
+  media: Pick<MediaDesk, 'open' | 'used' | 'end'>;
   log: Logger;
 }
 
@@ -87,13 +87,16 @@ export class LoginTable {
    * Joins a client to its login: the one that waits for it, or that it takes from an older connection of its own, or a new one under
    * that id. Resolves when the client can talk. @throws GatewayError; then the client was told and closed
    */
-  async attach(sessionId: string, order: LoginOrder, client: ClientSocket): Promise<void> {
-    const attachment = (resumed: boolean): AttachOptions => ({
-      greeting: this.#greeting(order, resumed),
-      rewrite: this.#rewriting(order),
-    });
+  async attach(sessionId: string, order: LoginOrder, client: ClientSocket, viewer: Viewer): Promise<void> {
+    const { media } = this.#options;
     try {
       const host = this.check(sessionId, order);
+      const rewrite = media.open(sessionId, order, viewer);
+      const attachment = (resumed: boolean): AttachOptions => ({
+        greeting: this.#greeting(order, resumed),
+        rewrite,
+        onOwnMessage: ({ payload: { plan } }) => media.used(sessionId, order.loginId, plan),
+      });
       const known = this.#logins.get(order.loginId);
       if (known && (await wasAttached(known, client, attachment(true)))) return;
       const login = this.#logins.get(order.loginId) ?? this.#make(sessionId, order, host);
@@ -174,7 +177,10 @@ export class LoginTable {
   #onChange(login: Login, folder: string): void {
     const { order, sessionId, state } = login;
     // Another one may have its id by now.
-    if (state === 'ended' && this.#logins.get(order.loginId) === login) this.#logins.delete(order.loginId);
+    if (state === 'ended' && this.#logins.get(order.loginId) === login) {
+      this.#logins.delete(order.loginId);
+      this.#options.media.end(order.loginId);
+    }
     const present = [...this.#logins.values()].filter((one) => one.sessionId === sessionId);
     const saved = present.flatMap((one) => one.saved ?? []);
     this.#saved.save(sessionId, folder, saved);
@@ -194,12 +200,6 @@ export class LoginTable {
     const ofAccess = lost.filter((login) => login.order.accessId === order.accessId);
     const [oldest] = ofAccess.length > LOST_MAX_PER_ACCESS ? ofAccess : lost.length > LOST_MAX_PER_SESSION ? lost : [];
     void oldest?.end(new GatewayError('LOGIN_LIMIT', 'too many lost clients are waited for'));
-  }
-
-  /** Each offer comes with credentials of its own. */
-  #rewriting(order: LoginOrder): AttachOptions['rewrite'] {
-    const { turn } = this.#options;
-    return turn && ((frame) => addIceServers(frame, () => [turnServerFor(turn, order, Date.now())]));
   }
 
   #greeting({ loginId, role, client }: LoginOrder, resumed: boolean): string | undefined {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { SessionReport, SessionSpec } from '../protocol/session.ts';
-import type { RunningSession, Runtime, StartOptions } from './runtimes/runtime.ts';
+import type { RunningSession, Runtime, SessionMedia, StartOptions } from './runtimes/runtime.ts';
 
 type Entry =
   | { state: 'starting'; abort: AbortController; ended: Promise<void> }
@@ -107,6 +107,12 @@ export class SessionTable {
       throw new GatewayError('SESSION_NOT_RUNNING', `session ${sessionId} is not running now; try again in a moment`);
     }
     return entry.session;
+  }
+
+  /** Where a session's streamer takes media; undefined where it isn't there now, or can't be reached. */
+  findMedia(sessionId: string): SessionMedia | undefined {
+    const entry = this.#entries.get(sessionId);
+    return entry?.state === 'live' ? entry.session.media : undefined;
   }
 
   /** How many sessions take up room here; failed ones hold nothing any more. */

@@ -6,7 +6,10 @@ import { SIGNALING_FRAME_MAX_BYTES, TUNNEL_DIAL_MS } from '../protocol/limits.ts
 import { clientSocket, refuseClient, type ClientSocket } from '../signaling/relay.ts';
 import type { SendToGateway } from './commands.ts';
 import type { LoginTable } from './logins.ts';
+import { joinToStreamer } from './media-tunnel.ts';
+import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko } from './neko-http.ts';
+import { answerPreflight, type Tryable } from './preflight.ts';
 
 /** Tunnels being opened by one agent at once; more are refused with TOO_MANY_MESSAGES. */
 const OPENING_MAX = 2000;
@@ -18,6 +21,9 @@ export interface TunnelOptions {
   agentKey: string;
   log: Logger;
   logins: LoginTable;
+  media: MediaDesk;
+  /** What there is to try. */
+  preflight: () => Tryable;
   send: SendToGateway;
 }
 
@@ -27,6 +33,8 @@ type TunnelOf<Kind extends TunnelOpen['kind']> = Extract<TunnelOpen, { kind: Kin
 export class Tunnels {
   readonly #options: TunnelOptions;
   readonly #opening = new Map<string, Promise<void>>();
+  /** Those of media, which end with their logins. */
+  readonly #joined = new Set<Promise<void>>();
 
   constructor(options: TunnelOptions) {
     this.#options = options;
@@ -47,9 +55,10 @@ export class Tunnels {
     this.#opening.set(tunnelId, opening);
   }
 
-  /** Resolves once none is being opened any more. */
+  /** Resolves once none is being opened any more, and those of media are gone; their logins have to be ended before. */
   async settled(): Promise<void> {
     await Promise.all(this.#opening.values());
+    await Promise.all(this.#joined);
   }
 
   async #open(request: TunnelOpen): Promise<void> {
@@ -60,15 +69,19 @@ export class Tunnels {
         return this.#openSignaling(request);
       case 'http':
         return this.#openHttp(request);
+      case 'media':
+        return this.#openMedia(request);
+      case 'preflight':
+        return answerPreflight((await this.#dial(request)).socket, this.#options.preflight());
       default:
         throw new Error(`unreachable: ${JSON.stringify(request satisfies never)}`);
     }
   }
 
-  async #openSignaling({ sessionId, login, ...tunnel }: TunnelOf<'signaling'>): Promise<void> {
+  async #openSignaling({ sessionId, login, viewer, ...tunnel }: TunnelOf<'signaling'>): Promise<void> {
     const { logins } = this.#options;
     logins.check(sessionId, login);
-    await logins.attach(sessionId, login, await this.#dial(tunnel));
+    await logins.attach(sessionId, login, await this.#dial(tunnel), viewer);
   }
 
   async #openHttp({ sessionId, login, ...tunnel }: TunnelOf<'http'>): Promise<void> {
@@ -82,6 +95,24 @@ export class Tunnels {
       if (status === UNAUTHORIZED) await made.end(new GatewayError('STREAMER_LOST', 'neko does not know this login'));
     } catch (thrown) {
       refuseClient(socket, toGatewayError(thrown));
+      throw thrown;
+    }
+  }
+
+  /** Resolves once it is open; it ends with its login, or when the client's connection does. */
+  async #openMedia({ sessionId, loginId, ...tunnel }: TunnelOf<'media'>): Promise<void> {
+    const { media, log } = this.#options;
+    const ended = new AbortController();
+    const { target, forget } = await media.getTarget(sessionId, loginId, () => ended.abort());
+    try {
+      const { socket } = await this.#dial(tunnel);
+      const joined: Promise<void> = joinToStreamer(socket, target, { log, signal: ended.signal }).finally(() => {
+        forget();
+        this.#joined.delete(joined);
+      });
+      this.#joined.add(joined);
+    } catch (thrown) {
+      forget();
       throw thrown;
     }
   }

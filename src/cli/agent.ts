@@ -1,20 +1,23 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { Agent } from '../agent/agent.ts';
+import type { Reach } from '../agent/media.ts';
 import { parseTurnServers, type TurnServers } from '../agent/turn.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { VERSION } from '../version.ts';
+import { parseReachAddress } from '../signaling/ice-plan.ts';
 import { connectApi, findAdminToken } from './api.ts';
 import { openRuntime, readRuntimeChoice, RUNTIME_OPTIONS, RUNTIME_USAGE, type RuntimeChoice } from './runtime.ts';
 import { aborted, untilSignal } from './signals.ts';
 
-const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [--max-sessions N] [--nat1to1 ADDRESS]
+const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [--max-sessions N] [--nat1to1 ADDRESS]...
        nekogate agent --runtime docker [--image NAME] [--udp-range A-B] …
        nekogate agent --runtime docker --prune [--yes] [--id ID]
        nekogate agent enroll --gateway URL [--id ID] [--key-file FILE]
@@ -23,7 +26,8 @@ const USAGE = `usage: nekogate agent --gateway URL [--id ID] [--key-file FILE] [
   --id ID             this host's name at the gateway (its host name)
   --key-file FILE     where the agent's key is, or is to be written (0600); else NEKOGATE_AGENT_KEY
   --max-sessions N    sessions at once on this host (16)
-  --nat1to1 ADDRESS   the address under which viewers reach this host's UDP ports (127.0.0.1)
+  --nat1to1 ADDRESS   an address under which viewers reach this host's UDP ports (127.0.0.1); again for more, IPv6 too;
+                      as ADDRESS=NETWORK/BITS, for viewers out of that network alone
   --turn URL          a TURN server that viewers are told of, like turn:turn.example.org:3478; again for more
   --turn-secret-file FILE
                       where its static-auth-secret is; else NEKOGATE_TURN_SECRET
@@ -43,7 +47,7 @@ export async function runAgent(args: string[], environment: Environment): Promis
       id: { type: 'string', default: defaultId() },
       'key-file': { type: 'string' },
       'max-sessions': { type: 'string', default: String(MAX_SESSIONS_DEFAULT) },
-      nat1to1: { type: 'string', default: '127.0.0.1' },
+      nat1to1: { type: 'string', multiple: true, default: ['127.0.0.1'] },
       turn: { type: 'string', multiple: true, default: [] },
       'turn-secret-file': { type: 'string' },
       prune: { type: 'boolean' },
@@ -81,8 +85,7 @@ export async function runAgent(args: string[], environment: Environment): Promis
     agentKey,
     gatewayUrl: values.gateway,
     maxSessions: z.coerce.number().int().min(1).max(1000).parse(values['max-sessions']),
-    nat1to1: [values.nat1to1],
-    turn,
+    reach: { addresses: values.nat1to1.map(parseReachAddress), turn },
     runtime,
   });
   await aborted(stop);
@@ -100,9 +103,8 @@ export interface HostOptions {
   agentKey: string;
   gatewayUrl: string;
   maxSessions: number;
-  nat1to1: string[];
-  /** Told to every viewer. */
-  turn?: TurnServers | undefined;
+  /** How viewers reach this host. */
+  reach: Reach;
   /** How sessions run; left out, as local processes. */
   runtime?: RuntimeChoice;
   /** How long a login waits for a client that was lost (30 s). */
@@ -111,7 +113,12 @@ export interface HostOptions {
 
 /** The agent of this machine, as `agent` and `up` run it. */
 export async function startAgent(environment: Environment, log: Logger, options: HostOptions): Promise<Agent> {
-  const { agentId, nat1to1 } = options;
+  const { agentId, reach } = options;
+  // A streamer takes IPv4 alone, and one is enough: the relay tells each viewer those that are for it.
+  const nat1to1 = reach.addresses
+    .map(({ address }) => address)
+    .filter(isIPv4)
+    .slice(0, 1);
   const { runtime, streamer } = await openRuntime(environment, options.runtime, { agentId, nat1to1, log });
   return Agent.start(runtime, { ...options, version: VERSION, streamer, log });
 }

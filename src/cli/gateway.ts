@@ -2,18 +2,25 @@ import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Environment } from '../config.ts';
+import { GatewayError } from '../errors.ts';
 import { Gateway } from '../gateway/gateway.ts';
+import { parseTcpMedia } from '../gateway/media/endpoints.ts';
 import { createLogger } from '../logger.ts';
 import { viewerDir } from '../viewer-dir.ts';
 import { aborted, untilSignal } from './signals.ts';
 
 const USAGE = `usage: nekogate gateway [--host ADDRESS] [--port N] [--data-dir DIR] [--public-url URL] [--cors-origin ORIGIN]...
+       [--tcp-media [ADDRESS:]PORT [--tcp-media-address ADDRESS]...]
 
   --host ADDRESS         where to listen (127.0.0.1)
   --port N               (8080)
   --data-dir DIR         administrator token and embedded database (NEKOGATE_DATA_DIR)
   --public-url URL       the address that people use, for links (what it listens on)
   --cors-origin ORIGIN   another web origin that may use the API and embed the viewer; may be repeated
+  --tcp-media [ADDRESS:]PORT
+                         take viewers' media over TCP there, for those that UDP does not reach (nowhere)
+  --tcp-media-address ADDRESS
+                         what viewers are told of it, IPv4 or IPv6; may be repeated (where it listens)
 
 DATABASE_URL=postgres://… puts the store in Postgres.
 `;
@@ -25,6 +32,8 @@ export const GATEWAY_OPTIONS = {
   'data-dir': { type: 'string' },
   'public-url': { type: 'string' },
   'cors-origin': { type: 'string', multiple: true, default: [] as string[] },
+  'tcp-media': { type: 'string' },
+  'tcp-media-address': { type: 'string', multiple: true, default: [] as string[] },
   help: { type: 'boolean' },
 } as const;
 
@@ -34,6 +43,8 @@ export interface GatewayFlags {
   'data-dir'?: string | undefined;
   'public-url'?: string | undefined;
   'cors-origin': string[];
+  'tcp-media'?: string | undefined;
+  'tcp-media-address': string[];
 }
 
 export async function runGateway(args: string[], environment: Environment): Promise<number> {
@@ -51,7 +62,10 @@ export async function runGateway(args: string[], environment: Environment): Prom
   return 0;
 }
 
-export function startGateway(flags: GatewayFlags, environment: Environment, logger: Logger): Promise<Gateway> {
+export async function startGateway(flags: GatewayFlags, environment: Environment, logger: Logger): Promise<Gateway> {
+  const tcpMedia = flags['tcp-media'];
+  if (tcpMedia === undefined && flags['tcp-media-address'].length > 0)
+    throw new GatewayError('BAD_REQUEST', '--tcp-media-address is of no use without --tcp-media');
   return Gateway.start({
     host: flags.host,
     port: z.coerce.number().int().min(0).max(65_535).parse(flags.port),
@@ -60,6 +74,7 @@ export function startGateway(flags: GatewayFlags, environment: Environment, logg
     publicUrl: flags['public-url'],
     corsOrigins: flags['cors-origin'],
     viewerDir: viewerDir(),
+    ...(tcpMedia !== undefined && { tcpMedia: parseTcpMedia(tcpMedia, flags['tcp-media-address']) }),
     logger,
   });
 }

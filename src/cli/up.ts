@@ -40,7 +40,7 @@ export async function runUp(args: string[], environment: Environment): Promise<n
       agentKey: await freshKey(callApi),
       gatewayUrl: gateway.url,
       maxSessions: MAX_SESSIONS_DEFAULT,
-      nat1to1: ['127.0.0.1'],
+      reach: { addresses: [{ address: '127.0.0.1' }] },
     });
     await Promise.race([agent.connected, aborted(stop)]);
     const viewUrl = await openDesktop(callApi, values);

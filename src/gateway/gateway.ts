@@ -16,6 +16,10 @@ import { createSignalingDoor } from './logins/door.ts';
 import { Logins } from './logins/logins.ts';
 import { LostLogins } from './logins/lost-logins.ts';
 import { addLoginRoutes } from './logins/routes.ts';
+import type { TcpMediaOptions } from './media/endpoints.ts';
+import { MediaOffers } from './media/offers.ts';
+import { addMediaRoutes } from './media/routes.ts';
+import { TcpListener } from './media/tcp-listener.ts';
 import { Metrics } from './metrics.ts';
 import { addNekoApi } from './neko-api/routes.ts';
 import { addOperationRoutes } from './operations.ts';
@@ -65,6 +69,8 @@ export interface GatewayOptions {
   /** Where browsers reach this gateway; left out, where it listens. */
   publicUrl?: string | undefined;
   logger: Logger;
+  /** Where viewers' media may come in by TCP; left out, nowhere. */
+  tcpMedia?: TcpMediaOptions | undefined;
   /** How often agents say that they are well; degraded at twice, offline at three times that. */
   heartbeatMs?: number;
   keepAliveMs?: number;
@@ -143,6 +149,8 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const logins = new Logins({ keepAliveMs, log, onChange: (sessionId) => lifecycle.touch(sessionId) });
   const lost = new LostLogins({ accesses, sessions, log });
   const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
+  const offers = new MediaOffers();
+  let tcp: TcpListener | undefined;
   sessions.changes.on((session) => tellLoginsOf(session, logins));
   const templates = new Templates(store);
   const pools = new WarmPools({ store, hub, sessions, templates, metrics, log });
@@ -159,6 +167,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
+  addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
   await addNekoApi(app, { sessions, hub, tunnels });
   await addPages(app, options);
 
@@ -166,14 +175,25 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     sessionReported: sessions.sessionReported.bind(sessions),
     loginReported: lost.reported.bind(lost),
     tunnelRefused: tunnels.refused.bind(tunnels),
+    mediaOffered: offers.offered.bind(offers),
+    mediaUsed: (...said: Parameters<MediaOffers['used']>) => {
+      if (offers.used(...said)) metrics.media.inc({ plan: said[1].plan });
+    },
+    mediaWithdrawn: offers.withdrawn.bind(offers),
   };
   const greeter: Greeter = {
     greet: async (agent, hello) => {
       await sessions.greet(agent, hello);
       lost.greet(agent, hello);
+      offers.greet(agent);
     },
   };
-  const connection = { heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS, keepAliveMs, listener };
+  const connection = {
+    heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+    keepAliveMs,
+    listener,
+    tcpMedia: () => tcp?.endpoints ?? [],
+  };
   const upgrades = new UpgradeRouter({
     log,
     doors: [
@@ -189,13 +209,17 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   );
 
   return {
-    listen: async () => (url = await listen(app, host, port)),
+    listen: async () => {
+      if (options.tcpMedia) tcp = await TcpListener.open(options.tcpMedia, { offers, tunnels, metrics, log });
+      return (url = await listen(app, host, port));
+    },
     stop: async () => {
       const closed = app.close();
       await lifecycle.stop();
       pools.stop();
       sessions.changes.endWaits();
       await logins.stop();
+      await tcp?.stop();
       await upgrades.stop();
       await hub.stop();
       await closed;

@@ -41,6 +41,12 @@ export class Metrics {
     ['reason', 'outcome'],
   );
   readonly restarts = this.#counter('nekogate_session_restarts_total', 'Restarts of sessions that died', []);
+  readonly media = this.#counter(
+    'nekogate_media_total',
+    'Streams that began to play, by the way that their media took, as viewers of ours say',
+    ['plan'],
+  );
+  readonly tcpMedia = this.#gauge('nekogate_tcp_media_connections', "Viewers' media connections over TCP now", []);
   readonly commands = this.#counter('nekogate_commands_total', 'Commands to agents by outcome', ['action', 'outcome']);
   readonly tunnelDial = new Histogram({
     name: 'nekogate_tunnel_dial_seconds',

@@ -104,6 +104,9 @@ test('a message reaches the one handler of its type', () => {
     result: hear('result'),
     'session.updated': hear('session.updated'),
     'login.updated': hear('login.updated'),
+    'media.offered': hear('media.offered'),
+    'media.used': hear('media.used'),
+    'media.withdrawn': hear('media.withdrawn'),
     'tunnel.refused': hear('tunnel.refused'),
   };
 

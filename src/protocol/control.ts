@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
+import { Endpoint, ENDPOINTS_MAX, IcePlan, MediaOffer, Viewer } from './ice.ts';
 import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
 import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
 /** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 const Text = z.string().max(256);
 
@@ -36,9 +37,13 @@ const Tunnel = z.object({ tunnelId: z.uuid(), ticket: z.string().regex(/^[0-9a-f
 /** Dial a WebSocket back to `/api/v1/agents/tunnel` with the ticket, and join it to what its kind says. */
 export const TunnelOpen = z.discriminatedUnion('kind', [
   /** The signaling of the login of this id at the session's streamer; a new one where there is none. */
-  Tunnel.extend({ kind: z.literal('signaling'), sessionId: Id, login: LoginOrder }),
+  Tunnel.extend({ kind: z.literal('signaling'), sessionId: Id, login: LoginOrder, viewer: Viewer }),
   /** One exchange with the streamer's API as that login (see http-tunnel.ts). */
   Tunnel.extend({ kind: z.literal('http'), sessionId: Id, login: LoginOrder }),
+  /** Datagrams of a login's media that come to the gateway by TCP, each one a binary message, to and from its streamer. */
+  Tunnel.extend({ kind: z.literal('media'), sessionId: Id, loginId: z.uuid() }),
+  /** Both ends find out which ways to this host work (see preflight.ts). */
+  Tunnel.extend({ kind: z.literal('preflight') }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;
 type WithoutTicket<T> = T extends unknown ? Omit<T, keyof z.infer<typeof Tunnel>> : never;
@@ -81,12 +86,23 @@ const FROM_AGENT = {
   'session.updated': SessionReport,
   /** A login has lost its client, or what became of it then. */
   'login.updated': LoginReport,
+  /** What a login was offered for its media, anew with each description, and after each welcome. */
+  'media.offered': MediaOffer,
+  /** By which way a login's media came, as its client says. */
+  'media.used': z.object({ sessionId: Id, loginId: z.uuid(), plan: IcePlan }),
+  /** The login is over. */
+  'media.withdrawn': z.object({ loginId: z.uuid() }),
   /** A tunnel that the gateway asked for can't be had; no WebSocket will be dialled for it. */
   'tunnel.refused': z.object({ tunnelId: z.uuid(), error: Failure }),
 };
 
 const FROM_GATEWAY = {
-  welcome: z.object({ protocol: z.int(), heartbeatMs: z.int().min(100).max(600_000) }),
+  welcome: z.object({
+    protocol: z.int(),
+    heartbeatMs: z.int().min(100).max(600_000),
+    /** Where this gateway takes viewers' media over TCP; empty where it doesn't. */
+    tcpMedia: z.array(Endpoint).max(ENDPOINTS_MAX),
+  }),
   /** The id makes a replay harmless: an agent answers a command that it has seen with what it answered before. */
   command: z.object({ commandId: z.uuid(), deadline: z.iso.datetime(), command: Command }),
   'tunnel.open': TunnelOpen,

@@ -8,5 +8,9 @@ export const SIGNALING_FRAME_MAX_BYTES = 1024 * 1024;
 export const SIGNALING_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
 /** Time that an agent has to dial back for a tunnel; later the ticket is refused and the client told TUNNEL_TIMEOUT. */
 export const TUNNEL_DIAL_MS = 10_000;
+/** One datagram of media on a tunnel or in a frame of TCP, in bytes; streamers send at most an Ethernet frame's worth. A longer one is refused. */
+export const DATAGRAM_MAX_BYTES = 2048;
+/** Bytes of media that may wait on one connection; beyond that whole datagrams are dropped, for late media is of no use. */
+export const MEDIA_QUEUE_MAX_BYTES = 256 * 1024;
 /** Time between two WebSocket pings, both ways on every link of ours; a peer silent for two of them is taken for lost. */
 export const KEEPALIVE_MS = 20_000;

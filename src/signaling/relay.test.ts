@@ -165,7 +165,7 @@ test('a relay that is closed tells its client why, once, and leaves its login co
 });
 
 test('what neko says can be told differently', async () => {
-  await using end = await openRelay({ rewrite: (frame) => frame.replace('something/new', 'something/else') });
+  await using end = await openRelay({ rewrite: (frame) => [frame.replace('something/new', 'something/else')] });
   const heard: string[] = [];
   end.client.on('message', (bytes) => heard.push(textOf(bytes)));
 

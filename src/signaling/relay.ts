@@ -6,6 +6,7 @@ import { closeSocket, tell } from '../websocket/closing.ts';
 import { textOf } from '../websocket/frames.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
 import { decodeFromClient } from './messages.ts';
+import { findOwnMessage, type FromOwnClient } from './own-messages.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A client's socket, open and paused, and how it was closed: that may have been before anybody could listen. */
@@ -26,7 +27,9 @@ export interface RelayOptions {
   /** The first frame that the client gets, before any of neko's. */
   greeting?: string | undefined;
   /** What the client gets in place of each frame of neko's; left out, the frame as it is. */
-  rewrite?: ((frame: string) => string) | undefined;
+  rewrite?: ((frame: string) => readonly string[]) | undefined;
+  /** Told what the client says to us, and not to neko. */
+  onOwnMessage?: ((message: FromOwnClient) => void) | undefined;
   log: Logger;
 }
 
@@ -54,19 +57,23 @@ export class Relay {
   readonly #client: WebSocket;
   readonly #upstream: Upstream;
   readonly #log: Logger;
+  readonly #onOwnMessage: RelayOptions['onOwnMessage'];
   readonly #ended = Promise.withResolvers<RelayEnd>();
   #isEnded = false;
   #clientErrors = 0;
 
-  constructor(client: ClientSocket, upstream: Upstream, { greeting, rewrite, log }: RelayOptions) {
+  constructor(client: ClientSocket, upstream: Upstream, { greeting, rewrite, onOwnMessage, log }: RelayOptions) {
     this.#client = client.socket;
     this.#upstream = upstream;
     this.#log = log;
+    this.#onOwnMessage = onOwnMessage;
     this.ended = this.#ended.promise;
     this.closed = client.closed.then((end) => this.#end({ by: 'client', end }));
     this.#wireClient();
     if (greeting !== undefined) this.#tell(greeting);
-    upstream.read((frame) => this.#toClient(rewrite ? rewrite(frame) : frame));
+    upstream.read((frame) => {
+      for (const one of rewrite?.(frame) ?? [frame]) this.#toClient(one);
+    });
     keepAlive(this.#client, KEEPALIVE_MS, () => this.#client.terminate());
     this.#client.resume();
   }
@@ -95,6 +102,11 @@ export class Relay {
         return;
       }
       const frame = textOf(bytes);
+      const own = isBinary ? undefined : findOwnMessage(frame);
+      if (own) {
+        this.#onOwnMessage?.(own);
+        return;
+      }
       try {
         if (isBinary) throw new GatewayError('BAD_FRAME', 'signaling frames are text');
         decodeFromClient(frame);

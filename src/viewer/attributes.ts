@@ -59,9 +59,9 @@ export class Attributes {
     return this.#element.getAttribute('auto-control') !== 'off';
   }
 
-  /** Whether media may go by nothing but a TURN server. */
-  get isRelayOnly(): boolean {
-    return this.#element.getAttribute('ice') === 'turn';
+  /** The ways that media may take, with commas; empty for all that there are. */
+  get ice(): string {
+    return this.#element.getAttribute('ice') ?? '';
   }
 
   toggleScaling(): void {

@@ -1,4 +1,5 @@
 import type { FromClientEvent } from '../signaling/messages.ts';
+import type { FromOwnClient } from '../signaling/own-messages.ts';
 import { backoffDelayMs } from './backoff.ts';
 import { type Incoming, readMessage, readProblem } from './messages.ts';
 import { explain, explainClose, type Reason } from './reasons.ts';
@@ -9,6 +10,9 @@ export interface ConnectionOptions {
   readonly session: string;
   readonly access: string;
 }
+
+/** Connections may be held to some ways of media, as `Attributes.ice`. */
+export type DialOptions = ConnectionOptions & { readonly ice: string };
 
 export interface ConnectionListener {
   opened(): void;
@@ -41,7 +45,7 @@ const PEACE_MS = 10_000;
  * `close`; `open` starts it again.
  */
 export class Connection {
-  readonly #options: ConnectionOptions;
+  readonly #options: DialOptions;
   readonly #listener: ConnectionListener;
   #attempt = 0;
   #socket: WebSocket | undefined;
@@ -51,7 +55,7 @@ export class Connection {
   /** Ends everything that belongs to the present socket, or to the wait for the next. */
   #current = new AbortController();
 
-  constructor(options: ConnectionOptions, listener: ConnectionListener) {
+  constructor(options: DialOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
   }
@@ -123,6 +127,12 @@ export class Connection {
     return true;
   }
 
+  /** Says something to the gateway itself; nothing behind a server that is none of ours. */
+  tellGateway(event: FromOwnClient['event'], payload: FromOwnClient['payload']): void {
+    if (this.#loginId !== undefined && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.send(JSON.stringify({ event, payload }));
+  }
+
   /** Closes with 1000, which ends the login at once, and stops coming back. */
   close(): void {
     this.#loginId = undefined;
@@ -137,6 +147,7 @@ export class Connection {
   #dial(): WebSocket {
     const url = new URL(`${apiPath(this.#options)}/ws`, this.#options.server);
     url.protocol = url.protocol.replace('http', 'ws');
+    if (this.#options.ice !== '') url.searchParams.set('ice', this.#options.ice);
     const resume = this.#loginId === undefined ? [] : [`resume.${this.#loginId}`];
     return new WebSocket(url, [SUBPROTOCOL, `access.${this.#options.access}`, ...resume]);
   }

@@ -1,6 +1,6 @@
 import type { InputEvent, OutputEvent } from '../input/data-channel.ts';
 import { ClipboardSync } from './clipboard-sync.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { Connection, type DialOptions } from './connection.ts';
 import { Controls, type ControlStatus } from './controls.ts';
 import { InputGate } from './input/input-gate.ts';
 import { transmitOverSocket } from './input/socket-input.ts';
@@ -51,7 +51,7 @@ export class DesktopClient {
   #videos: readonly string[] = [];
   #touchEvents = false;
 
-  constructor(options: ConnectionOptions & StreamOptions, listener: DesktopListener) {
+  constructor(options: DialOptions & StreamOptions, listener: DesktopListener) {
     this.#listener = listener;
     const connection = new Connection(options, {
       opened: () => undefined,
@@ -65,6 +65,7 @@ export class DesktopClient {
       gotTrack: (track) => listener.gotTrack(track),
       received: (event) => listener.received(event),
       measured: (stats) => listener.measured(stats),
+      routed: (plan) => connection.tellGateway('gateway/media', { plan }),
       changed: () => {
         this.#updateState();
         listener.offerChanged();

@@ -83,10 +83,7 @@ export class ShownDesktop {
       this.#setState({ name: 'closed', reason: explain(session === '' ? 'SESSION_NOT_FOUND' : 'UNAUTHENTICATED') });
       return;
     }
-    const client = new DesktopClient(
-      { server, session, access, isRelayOnly: this.#attributes.isRelayOnly },
-      this.#listen(),
-    );
+    const client = new DesktopClient({ server, session, access, ice: this.#attributes.ice }, this.#listen());
     this.#client = client;
     client.controls.setViewOnly(this.#attributes.isViewOnly);
     client.open();

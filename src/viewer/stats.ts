@@ -1,3 +1,5 @@
+import type { IcePlan } from '../protocol/ice.ts';
+
 /** How the stream does, about every two seconds. A figure is undefined where the browser or the stream does not tell it yet. */
 export interface Stats {
   /** Round trip over the data channel, through the desktop's input: what a key press takes to get there and back. */
@@ -107,6 +109,12 @@ function findRoute(entries: ReadonlyMap<string, Entry>): Route | undefined {
     protocol: findString(local, 'relayProtocol') ?? findString(local, 'protocol') ?? 'unknown',
     rttMs: inMs(numberOf(pair, 'currentRoundTripTime')),
   };
+}
+
+/** Which of the gateway's ways a route is. */
+export function planOf({ localType, protocol }: Route): IcePlan {
+  if (localType === 'relay') return 'turn';
+  return protocol === 'tcp' ? 'tcp' : 'direct';
 }
 
 function difference(now: number | undefined, before: number | undefined): number | undefined {

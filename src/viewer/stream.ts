@@ -1,11 +1,12 @@
 import type { InputEvent, OutputEvent } from '../input/data-channel.ts';
+import type { IcePlan } from '../protocol/ice.ts';
 import type { FromClientEvent } from '../signaling/messages.ts';
 import { backoffDelayMs } from './backoff.ts';
 import type { Incoming, VideoChoice } from './messages.ts';
 import { Peer } from './peer.ts';
 import { explain, type Reason } from './reasons.ts';
 import { StallWatch } from './stall-watch.ts';
-import { sampleStats, type Stats, type StatsTotals } from './stats.ts';
+import { planOf, sampleStats, type Stats, type StatsTotals } from './stats.ts';
 
 /** `playing` means that a frame of the present stream was seen; `isStalled` that it stands still where it should move. */
 export type Picture =
@@ -20,8 +21,8 @@ export type Quality = { readonly kind: 'auto' } | { readonly kind: 'exact'; read
 type SignalMessage = Extract<Incoming, { event: `signal/${string}` }>;
 
 export interface StreamOptions {
-  /** Media goes by a TURN server or not at all. */
-  readonly isRelayOnly: boolean;
+  /** As `Attributes.ice`. */
+  readonly ice: string;
 }
 
 export interface StreamListener {
@@ -31,6 +32,8 @@ export interface StreamListener {
   gotTrack(track: MediaStreamTrack): void;
   received(event: OutputEvent): void;
   measured(stats: Stats): void;
+  /** Media comes by this way. */
+  routed(plan: IcePlan): void;
   /** `picture` or `video` is another one. */
   changed(): void;
 }
@@ -65,6 +68,7 @@ export class Stream {
   #droveAtMs: number | undefined;
   #quality: Quality | undefined;
   #video: VideoChoice | undefined;
+  #plan: IcePlan | undefined;
 
   constructor(options: StreamOptions, listener: StreamListener) {
     this.#options = options;
@@ -123,7 +127,8 @@ export class Stream {
         this.#setVideo(message.payload.video);
         this.#peer?.accept(message.payload.sdp, {
           iceServers: message.payload.iceServers,
-          iceTransportPolicy: this.#options.isRelayOnly ? 'relay' : 'all',
+          // The gateway can't take the host's addresses out of the offer: the TURN server has to be told where to send.
+          iceTransportPolicy: this.#options.ice === 'turn' ? 'relay' : 'all',
         });
         break;
       case 'signal/offer':
@@ -153,7 +158,9 @@ export class Stream {
     if (this.#peer?.state !== 'connected') return false;
     this.#attempt = 0;
     clearTimeout(this.#timer);
+    const isFirst = this.#picture.name !== 'playing';
     this.#setPicture({ name: 'playing', isStalled: false });
+    if (isFirst) void this.#measure();
     return true;
   }
 
@@ -227,6 +234,7 @@ export class Stream {
     this.#peer = undefined;
     this.#stall.reset();
     this.#totals = undefined;
+    this.#plan = undefined;
     this.#rttMs = undefined;
     this.#droveAtMs = undefined;
   }
@@ -252,7 +260,15 @@ export class Stream {
     const { stats, totals } = sampleStats(report, this.#rttMs, this.#totals);
     this.#totals = totals;
     this.#listener.measured(stats);
+    if (stats.route !== undefined) this.#tellRoute(planOf(stats.route));
     this.#watchStall(stats);
+  }
+
+  /** Once for each stream, and again when it changes. */
+  #tellRoute(plan: IcePlan): void {
+    if (plan === this.#plan || this.#picture.name !== 'playing') return;
+    this.#plan = plan;
+    this.#listener.routed(plan);
   }
 
   #watchStall({ framesDecoded, packetsReceived, silentMs }: Stats): void {

@@ -1,10 +1,11 @@
-import { homedir, networkInterfaces, tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findStreamer } from '../../src/neko/find.ts';
 import { nekoCommand } from '../../src/neko/options.ts';
 import { Child } from '../../src/process/child.ts';
 import { temporaryFolder } from '../harness/folder.ts';
+import { ownAddress } from '../harness/own-address.ts';
 import { freePort } from '../harness/ports.ts';
 import type { Xvnc } from '../harness/xvnc.ts';
 import type { Passwords, Target } from './target.ts';
@@ -89,10 +90,4 @@ async function untilHealthy(baseUrl: string, signal: AbortSignal): Promise<void>
 function portRange(): { min: number; max: number } {
   const min = 20_000 + 100 * Math.floor(Math.random() * 100);
   return { min, max: min + 99 };
-}
-
-/** neko binds no media to loopback, so that it is reached under an address of the machine's own. */
-function ownAddress(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
 }

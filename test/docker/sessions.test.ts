@@ -10,10 +10,12 @@ import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
 import { readRuntimeChoice } from '../../src/cli/runtime.ts';
 import { readEnvironment } from '../../src/config.ts';
 import { framesOf, isBlue, isGreen, isRed, middleOf, openBrowser, stateOf } from '../harness/browser.ts';
+import { startCoturn } from '../harness/coturn.ts';
 import { dockerAt } from '../harness/docker.ts';
 import { temporaryFolder } from '../harness/folder.ts';
 import { grant, openHouse, startDesktop, until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
+import { ownAddress } from '../harness/own-address.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
 
 test("people watch and drive a container's desktop over UDP ports that Docker publishes", async () => {
@@ -38,6 +40,34 @@ test("people watch and drive a container's desktop over UDP ports that Docker pu
   assert.equal(await docker.run(['exec', `nekogate-${sessionId}`, 'cat', '/tmp/typed']), 'typed');
   await house.callApi('DELETE', `/api/v1/sessions/${sessionId}`, z.unknown());
   assert.equal(await docker.run(['ps', '--all', '--quiet', '--filter', `label=nekogate.session=${sessionId}`]), '');
+});
+
+test.for(['turn', 'tcp'])("a container's desktop is watched by nothing but %s", async (plan) => {
+  await using coturn = await startCoturn();
+  const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23000-23015' });
+  await using house = await openHouse({
+    runtime,
+    agentId: newAgentId(),
+    dockerHost: inject('dockerHost'),
+    nat1to1: [ownAddress()],
+    turn: coturn.servers,
+    tcpMedia: { host: '0.0.0.0', port: 0, addresses: [] },
+  });
+  const sessionId = await startDesktop(house, await terminal('painted-terminal.sh'));
+  const { viewUrl } = await grant(house, sessionId, 'controller');
+  const url = new URL(viewUrl);
+  url.searchParams.set('ice', plan);
+  await using browser = await openBrowser();
+  const page = await openPage(browser);
+
+  await page.goto(url.href);
+  await until('blue', () => middleOf(page), isBlue);
+  await page.mouse.click(400, 300);
+  await until('red', () => middleOf(page), isRed);
+
+  const Diagnostics = z.object({ viewers: z.array(z.object({ used: z.string() })) });
+  const { viewers } = await house.callApi('GET', `/api/v1/sessions/${sessionId}/diagnostics`, Diagnostics);
+  assert.deepEqual(viewers, [{ used: plan }]);
 });
 
 test.for<['killed' | 'ended', NodeJS.Signals]>([

@@ -3,8 +3,9 @@ import type { Page } from 'playwright-core';
 import { test } from 'vitest';
 import { z } from 'zod';
 import { isBlue, middleOf, openBrowser } from '../harness/browser.ts';
-import { ownAddress, startCoturn } from '../harness/coturn.ts';
+import { startCoturn } from '../harness/coturn.ts';
 import { grant, openHouse, paintedTerminal, startDesktop, until } from '../harness/house.ts';
+import { ownAddress } from '../harness/own-address.ts';
 import { openViewer } from '../harness/viewer.ts';
 
 test('a browser that can use nothing but a TURN server gets credentials for it, and its picture by it', async () => {

@@ -3,12 +3,12 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { TurnServers } from '../../src/agent/turn.ts';
 import { temporaryFolder } from './folder.ts';
+import { ownAddress } from './own-address.ts';
 
 const READY_TRIES_MAX = 200;
 
@@ -59,14 +59,6 @@ export async function startCoturn(): Promise<Coturn> {
     output: () => output,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The address that programs on this machine have towards others. */
-export function ownAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
-  const found = all.find(({ family, internal }) => family === 'IPv4' && !internal);
-  if (!found) throw new Error('this machine has no address but loopback, and coturn relays to none of that');
-  return found.address;
 }
 
 /** Free for UDP and TCP, and below those that the kernel gives away by itself. */

@@ -4,6 +4,7 @@ import type { SessionSpec } from '../../src/protocol/session.ts';
 /** A runtime whose sessions start, break and fail when the test says so. */
 export class HandRuntime implements Runtime {
   readonly name = 'process';
+  readonly udpPorts = { min: 1024, max: 65_535 };
   readonly stopped: string[] = [];
   readonly #starting = new Map<string, PromiseWithResolvers<RunningSession>>();
 

@@ -13,9 +13,11 @@ import { readEnvironment, type Environment } from '../../src/config.ts';
 import { listSessionFolders } from '../../src/desktop/folder.ts';
 import { findState, readOrder } from '../../src/desktop/state.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
+import type { TcpMediaOptions } from '../../src/gateway/media/endpoints.ts';
 import { NekoClient } from '../../src/neko/client.ts';
 import { LOGIN_GRACE_MS } from '../../src/protocol/login.ts';
 import type { Role } from '../../src/protocol/session.ts';
+import { parseReachAddress } from '../../src/signaling/ice-plan.ts';
 import { viewerDir } from '../../src/viewer-dir.ts';
 
 export interface House extends AsyncDisposable {
@@ -43,6 +45,7 @@ export async function openHouse({
   nat1to1 = ['127.0.0.1'],
   loginGraceMs = LOGIN_GRACE_MS,
   turn,
+  tcpMedia,
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
@@ -56,6 +59,8 @@ export async function openHouse({
   loginGraceMs?: number;
   /** What viewers are told of. */
   turn?: TurnServers;
+  /** Where the gateway takes media over TCP. */
+  tcpMedia?: TcpMediaOptions;
   /** How its sessions run; local processes when left out. */
   runtime?: RuntimeChoice;
   agentId?: string;
@@ -82,6 +87,7 @@ export async function openHouse({
     dataDir: environment.dataDir,
     corsOrigins: [],
     viewerDir: viewerDir(),
+    tcpMedia,
     logger: log,
   };
   const house = { gateway: await Gateway.start({ ...gatewayOptions, port: 0 }) };
@@ -95,9 +101,8 @@ export async function openHouse({
       agentKey: key,
       gatewayUrl: url,
       maxSessions,
-      nat1to1,
+      reach: { addresses: nat1to1.map(parseReachAddress), turn },
       loginGraceMs,
-      turn,
       ...(runtime ? { runtime } : {}),
     });
   const hosts = { agent: await open() };

@@ -8,7 +8,9 @@ import {
   type Command,
   type GatewayPayloads,
   type Hello,
+  type TunnelOpen,
 } from '../../src/protocol/control.ts';
+import type { Endpoint } from '../../src/protocol/ice.ts';
 import type { Failure, SessionReport, SessionState } from '../../src/protocol/session.ts';
 import type { Closed } from './socket-pair.ts';
 
@@ -29,13 +31,19 @@ export interface ScriptedAgentOptions {
 export interface Wire {
   socket: WebSocket;
   frames: string[];
+  /** Every binary frame. */
+  datagrams: Buffer[];
   closed: Promise<Closed>;
   /** The frame that comes next, or came and was not asked for yet. */
   next(): Promise<string>;
 }
 
+/** What the gateway asks for, for one login. */
+type LoginTunnel = Extract<TunnelOpen, { login: unknown }>;
+type MediaTunnel = Extract<TunnelOpen, { kind: 'media' }>;
+
 interface Tunnel extends Wire {
-  request: GatewayPayloads['tunnel.open'];
+  request: LoginTunnel;
 }
 
 /** What an honest agent reports of each command that it follows. */
@@ -55,7 +63,10 @@ export class ScriptedAgent extends EventEmitter {
   readonly closed: Promise<Closed>;
   readonly commands: GatewayPayloads['command'][] = [];
   readonly tunnels: Tunnel[] = [];
-  readonly #requests: GatewayPayloads['tunnel.open'][] = [];
+  readonly #mediaRequests: MediaTunnel[] = [];
+  /** Where the gateway takes media over TCP. */
+  tcpMedia: readonly Endpoint[] = [];
+  readonly #requests: LoginTunnel[] = [];
   readonly #options: ScriptedAgentOptions;
 
   /** Resolves once the gateway said welcome. */
@@ -129,11 +140,20 @@ export class ScriptedAgent extends EventEmitter {
   }
 
   /** The next request for a tunnel, with `onTunnel: 'wait'`. */
-  async nextRequest(): Promise<GatewayPayloads['tunnel.open']> {
+  async nextRequest(): Promise<LoginTunnel> {
     for (;;) {
       const request = this.#requests.shift();
       if (request) return request;
       await once(this, 'request');
+    }
+  }
+
+  /** The next request for a tunnel of media, which the test dials. */
+  async nextMediaRequest(): Promise<MediaTunnel> {
+    for (;;) {
+      const request = this.#mediaRequests.shift();
+      if (request) return request;
+      await once(this, 'media');
     }
   }
 
@@ -180,6 +200,7 @@ export class ScriptedAgent extends EventEmitter {
     const message = decodeFromGateway(text);
     switch (message.type) {
       case 'welcome':
+        this.tcpMedia = message.payload.tcpMedia;
         this.emit('welcome');
         break;
       case 'command':
@@ -209,7 +230,13 @@ export class ScriptedAgent extends EventEmitter {
     this.send('result', { commandId });
   }
 
-  async #tunnel(request: GatewayPayloads['tunnel.open']): Promise<void> {
+  async #tunnel(request: TunnelOpen): Promise<void> {
+    if (request.kind === 'preflight') throw new Error('this agent has no host to look at');
+    if (request.kind === 'media') {
+      this.#mediaRequests.push(request);
+      this.emit('media');
+      return;
+    }
     if (this.#options.onTunnel === 'wait') {
       this.#requests.push(request);
       this.emit('request');
@@ -236,10 +263,15 @@ export function closingOf(socket: WebSocket): Promise<Closed> {
 export function recordFrames(socket: WebSocket): Wire {
   const frames: string[] = [];
   let taken = 0;
-  socket.on('message', (bytes: Buffer, isBinary) => frames.push(isBinary ? '(binary)' : bytes.toString('utf8')));
+  const datagrams: Buffer[] = [];
+  socket.on('message', (bytes: Buffer, isBinary) => {
+    if (isBinary) datagrams.push(bytes);
+    else frames.push(bytes.toString('utf8'));
+  });
   return {
     socket,
     frames,
+    datagrams,
     closed: closingOf(socket),
     async next() {
       while (frames.length <= taken) await once(socket, 'message');

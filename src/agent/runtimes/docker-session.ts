@@ -9,7 +9,7 @@ import { isUnavailable } from '../docker/failures.ts';
 import { baseUrlOf, isAlive, isReady, LOG_TAIL_LINES } from '../docker/readiness.ts';
 import type { ContainerFacts } from '../docker/replies.ts';
 import type { UdpPorts } from '../docker/udp-slices.ts';
-import type { RunningSession, SessionHealth } from './runtime.ts';
+import type { RunningSession, SessionHealth, SessionMedia } from './runtime.ts';
 
 /** Time between two looks at a neko that is well, and at one that is not. */
 const WELL_POLL_MS = 3000;
@@ -88,8 +88,7 @@ export class DockerSession implements RunningSession {
     return { baseUrl: this.#baseUrl, adminPassword: this.#adminPassword };
   }
 
-  /** Where it takes media, as its host reaches it: at its container's own address. */
-  get media(): { address: string; udp: UdpPorts } | undefined {
+  get media(): SessionMedia | undefined {
     return this.#baseUrl === '' ? undefined : { address: new URL(this.#baseUrl).hostname, udp: this.#ports };
   }
 

@@ -50,6 +50,7 @@ const START_TRIES_MAX = 4;
 /** Runs each session as a container with a network and a slice of UDP ports of its own. */
 export class DockerRuntime implements Runtime {
   readonly name = 'docker';
+  readonly udpPorts: Runtime['udpPorts'];
   readonly #options: DockerRuntimeOptions;
   readonly #policy: DockerPolicy;
   readonly #engine: DockerEngine;
@@ -66,6 +67,7 @@ export class DockerRuntime implements Runtime {
     this.#options = options;
     this.#seccompProfile = options.seccompFile === undefined ? undefined : readProfile(options.seccompFile);
     const slices = sliceOptionsOf(options);
+    this.udpPorts = slices.range;
     this.#policy = new DockerPolicy({
       agentId: options.agentId,
       // Its operator named that one, too.

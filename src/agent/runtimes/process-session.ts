@@ -3,7 +3,7 @@ import { findState, watchStates } from '../../desktop/state.ts';
 import { describeExit, type Supervised } from '../../process/child.ts';
 import { freezeSession, thawSession } from '../../process/freeze.ts';
 import type { ProcessIdentity } from '../../process/table.ts';
-import type { RunningSession, SessionHealth } from './runtime.ts';
+import type { RunningSession, SessionHealth, SessionMedia } from './runtime.ts';
 
 export interface ProcessSessionParts {
   /** The desktop's process. */
@@ -25,6 +25,7 @@ export class ProcessSession implements RunningSession {
   readonly sessionId: string;
   readonly streamer: 'neko' | 'embedded';
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
+  readonly media: SessionMedia | undefined;
   readonly folder: string;
   readonly #parts: ProcessSessionParts;
   readonly #listeners = new Set<(health: SessionHealth) => void>();
@@ -40,7 +41,7 @@ export class ProcessSession implements RunningSession {
   #cleaning: Promise<void> | undefined;
 
   constructor(
-    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko' | 'folder'> & {
+    session: Pick<RunningSession, 'sessionId' | 'streamer' | 'neko' | 'media' | 'folder'> & {
       health?: SessionHealth;
       isPaused?: boolean;
     },
@@ -49,6 +50,7 @@ export class ProcessSession implements RunningSession {
     this.sessionId = session.sessionId;
     this.streamer = session.streamer;
     this.neko = session.neko;
+    this.media = session.media;
     this.folder = session.folder;
     this.#said = session.health ?? { state: 'running' };
     this.#isPaused = session.isPaused ?? false;

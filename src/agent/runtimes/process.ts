@@ -37,10 +37,13 @@ const NO_LIMITS = JSON.stringify(Resources.parse({}));
 /** Runs each session as a `nekogate desktop` process with a folder and a slot of ports of its own. */
 export class ProcessRuntime implements Runtime {
   readonly name = 'process';
+  readonly udpPorts: Runtime['udpPorts'];
   readonly #options: ProcessRuntimeOptions;
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
+    const { udpBase, udpSize, count } = options.slots ?? DEFAULT_SLOTS;
+    this.udpPorts = { min: udpBase, max: udpBase + udpSize * count - 1 };
   }
 
   async recover(): Promise<RunningSession[]> {
@@ -79,7 +82,10 @@ export class ProcessRuntime implements Runtime {
       if (!identity) throw new GatewayError('SESSION_START_FAILED', 'the desktop was ready and had no process');
       const neko = { baseUrl: `http://127.0.0.1:${slot.ports.http}`, adminPassword };
       const owned = opening.move();
-      return new ProcessSession({ sessionId, streamer, neko, folder }, { desktop: child, identity, owned, log });
+      return new ProcessSession(
+        { sessionId, streamer, neko, media: { udp: slot.ports.udp }, folder },
+        { desktop: child, identity, owned, log },
+      );
     } catch (cause) {
       signal.throwIfAborted();
       throw failureOf(await findState(folder), cause);
@@ -113,6 +119,7 @@ export class ProcessRuntime implements Runtime {
         sessionId,
         streamer: kind,
         neko: { baseUrl, adminPassword },
+        media: { udp: ports.udp },
         folder,
         health: healthOf(state),
         isPaused: isFrozen(state.process),

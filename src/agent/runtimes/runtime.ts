@@ -3,6 +3,8 @@ import type { Failure, SessionSpec } from '../../protocol/session.ts';
 /** How an agent runs sessions on its host: local processes, containers. */
 export interface Runtime {
   readonly name: string;
+  /** The host's ports that sessions take media at, both ends included. */
+  readonly udpPorts: { readonly min: number; readonly max: number };
   /** Takes over the sessions that an earlier agent on this host left running, and ends what is left of others. */
   recover(): Promise<RunningSession[]>;
   /**
@@ -31,12 +33,22 @@ export type SessionHealth =
   /** Given up, and all of it is stopped. */
   | { state: 'failed'; reason: Failure; logTail: string[]; exitCode?: number };
 
+/** Where a session's streamer takes media, as its host reaches it. */
+export interface SessionMedia {
+  /** IPv4, of the session's own; left out, it shares the host's addresses. */
+  readonly address?: string | undefined;
+  /** Ports, both ends included. */
+  readonly udp: { readonly min: number; readonly max: number };
+}
+
 /** A session that runs; who holds it owns it and must `stop` it. */
 export interface RunningSession {
   readonly sessionId: string;
   readonly streamer: 'neko' | 'embedded';
   /** Where its neko answers, and the password of neko's administrator; neither leaves the host. */
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
+  /** Left out where the host can't reach it: then its media can't come over TCP by the gateway. */
+  readonly media?: SessionMedia | undefined;
   /** A private folder that is gone with the session and outlives the agent: what the next one needs is kept there. */
   readonly folder: string;
   readonly health: SessionHealth;

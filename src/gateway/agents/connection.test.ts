@@ -13,11 +13,15 @@ async function openLive(listener: Partial<AgentListener> = {}) {
   const connection = new AgentConnection(pair.accepted, row, {
     heartbeatMs: 60_000,
     keepAliveMs: 60_000,
+    tcpMedia: () => [],
     log: pino({ level: 'silent' }),
     listener: {
       sessionReported: async () => undefined,
       loginReported: () => undefined,
       tunnelRefused: () => undefined,
+      mediaOffered: () => undefined,
+      mediaUsed: () => undefined,
+      mediaWithdrawn: () => undefined,
       ...listener,
     },
   });

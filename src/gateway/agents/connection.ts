@@ -13,6 +13,7 @@ import {
   type Hello,
   type TunnelOpen,
 } from '../../protocol/control.ts';
+import type { Endpoint, IcePlan, MediaOffer } from '../../protocol/ice.ts';
 import type { LoginReport } from '../../protocol/login.ts';
 import type { Failure, SessionReport } from '../../protocol/session.ts';
 import { closeWith } from '../../websocket/closing.ts';
@@ -36,12 +37,17 @@ export interface AgentListener {
   sessionReported(connection: AgentConnection, report: SessionReport): Promise<void>;
   loginReported(agentId: string, report: LoginReport): void;
   tunnelRefused(tunnelId: string, failure: GatewayError): void;
+  mediaOffered(connection: AgentConnection, offer: MediaOffer): void;
+  mediaUsed(connection: AgentConnection, used: { loginId: string; plan: IcePlan }): void;
+  mediaWithdrawn(connection: AgentConnection, loginId: string): void;
 }
 
 export interface AgentConnectionOptions {
   heartbeatMs: number;
   keepAliveMs: number;
   listener: AgentListener;
+  /** Where this gateway takes viewers' media over TCP. */
+  tcpMedia: () => readonly Endpoint[];
   log: Logger;
 }
 
@@ -107,13 +113,13 @@ export class AgentConnection {
   welcome(): void {
     if (this.#state !== 'helloed') return;
     this.#state = 'live';
-    const { heartbeatMs } = this.#options;
+    const { heartbeatMs, tcpMedia } = this.#options;
     this.#heartbeatAt = performance.now();
     this.#heartbeatTimer = setInterval(() => {
       if (performance.now() - this.#heartbeatAt > OFFLINE_AFTER * heartbeatMs)
         this.close('CLIENT_SILENT', `agent ${this.agent.id} sent no heartbeat for ${OFFLINE_AFTER * heartbeatMs} ms`);
     }, heartbeatMs);
-    this.#send('welcome', { protocol: PROTOCOL_VERSION, heartbeatMs });
+    this.#send('welcome', { protocol: PROTOCOL_VERSION, heartbeatMs, tcpMedia: [...tcpMedia()] });
   }
 
   /**
@@ -192,6 +198,9 @@ export class AgentConnection {
       if (!queued) this.close('TOO_MANY_MESSAGES', `agent ${this.agent.id} reports faster than the store takes it`);
     },
     'login.updated': (report) => this.#options.listener.loginReported(this.agent.id, report),
+    'media.offered': (offer) => this.#options.listener.mediaOffered(this, offer),
+    'media.used': (used) => this.#options.listener.mediaUsed(this, used),
+    'media.withdrawn': ({ loginId }) => this.#options.listener.mediaWithdrawn(this, loginId),
     'tunnel.refused': ({ tunnelId, error }) => this.#options.listener.tunnelRefused(tunnelId, failureFromAgent(error)),
   };
 

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { GatewayError, toGatewayError } from '../../errors.ts';
+import { IcePlan, type Viewer } from '../../protocol/ice.ts';
 import { SIGNALING_FRAME_MAX_BYTES } from '../../protocol/limits.ts';
 import type { AgentConnection } from '../agents/connection.ts';
 import type { Hub } from '../agents/hub.ts';
@@ -40,6 +42,7 @@ export function createSignalingDoor(deps: SignalingDoorDeps): Door {
   return {
     pattern: /^\/s\/(?<sessionId>[a-z0-9][a-z0-9-]{0,63})\/api\/ws$/,
     open: async (upgrade, { sessionId = '' }) => {
+      const viewer = viewerOf(upgrade);
       const login = await admit(deps, upgrade, sessionId).catch((error: unknown) => {
         deps.metrics.joins.inc({ outcome: toGatewayError(error).code });
         throw error;
@@ -52,9 +55,19 @@ export function createSignalingDoor(deps: SignalingDoorDeps): Door {
         throw error;
       }
       // The login lives on without this request.
-      void join(deps, login);
+      void join(deps, login, viewer);
     },
   };
+}
+
+/** What it asks of its media: `?ice=turn`, or several of IcePlan, with commas. @throws GatewayError BAD_REQUEST */
+function viewerOf({ url, address }: Upgrade): Viewer {
+  const wish = url.searchParams.get('ice');
+  if (wish === null || wish === '') return { address };
+  const plans = z.array(IcePlan).safeParse([...new Set(wish.split(','))]);
+  if (!plans.success)
+    throw new GatewayError('BAD_REQUEST', `?ice= takes ${IcePlan.options.join(', ')}, several with commas`);
+  return { address, plans: plans.data };
 }
 
 /** Whether this client may join this session now; that is asked again, cheaply, once the client is counted. */
@@ -106,13 +119,13 @@ export async function getJoinable(
 }
 
 /** Never rejects: a failure ends the login. */
-async function join(deps: SignalingDoorDeps, login: Login): Promise<void> {
+async function join(deps: SignalingDoorDeps, login: Login, viewer: Viewer): Promise<void> {
   const { session_id: sessionId, role, label, id } = login.access;
   try {
     const { connection } = await getJoinable(deps, sessionId);
     const { loginId, client } = login;
     const order = orderOf(login.access, { loginId, client });
-    const request = { kind: 'signaling', sessionId, login: order } as const;
+    const request = { kind: 'signaling', sessionId, login: order, viewer } as const;
     login.join(await deps.tunnels.open(connection, request, login.signal));
   } catch (error) {
     login.fail(toGatewayError(error));

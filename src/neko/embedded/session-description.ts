@@ -1,5 +1,6 @@
+import { ownAddresses } from '../../own-addresses.ts';
+
 // What we change in the session descriptions that werift writes and reads. RFC 8866, RFC 8839.
-import { networkInterfaces } from 'node:os';
 
 /** As RTCIceCandidateInit. */
 export interface Candidate {
@@ -60,9 +61,6 @@ export function isPlainUdp(candidate: string): boolean {
 
 /** The IPv4 addresses of this machine's interfaces; loopback where there is no other. */
 export function hostAddresses(): string[] {
-  const addresses = Object.values(networkInterfaces())
-    .flatMap((interfaces) => interfaces ?? [])
-    .filter((one) => one.family === 'IPv4' && !one.internal && !one.address.startsWith('169.254.'))
-    .map((one) => one.address);
+  const addresses = ownAddresses({ withV6: false });
   return addresses.length > 0 ? addresses : ['127.0.0.1'];
 }
