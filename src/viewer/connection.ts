@@ -52,6 +52,7 @@ export class Connection {
   /** The login that a lost connection is to come back as; unknown behind a gateway that does not tell. */
   #loginId: string | undefined;
   #refusals = 0;
+  #isSilenceExpected = false;
   /** Ends everything that belongs to the present socket, or to the wait for the next. */
   #current = new AbortController();
 
@@ -65,6 +66,7 @@ export class Connection {
     const signal = this.#renew();
     const socket = this.#dial();
     this.#socket = socket;
+    this.#isSilenceExpected = false;
     signal.addEventListener('abort', () => socket.close(this.#loginId === undefined ? CLOSE_NORMAL : CLOSE_LOST), {
       once: true,
     });
@@ -75,8 +77,8 @@ export class Connection {
     const fail = (reason: Reason): void => this.#fail(reason, openedAtMs);
     const openTimer = setTimeout(() => fail(explain('LINK_LOST', '', true)), OPEN_TIMEOUT_MS);
     const silenceTimer = setInterval(() => {
-      const silent = openedAtMs !== undefined && Date.now() - lastHeardAtMs > SILENCE_MAX_MS;
-      if (silent) fail(explain('LINK_LOST', '', true));
+      const isSilent = openedAtMs !== undefined && Date.now() - lastHeardAtMs > SILENCE_MAX_MS;
+      if (isSilent && !this.#isSilenceExpected) fail(explain('LINK_LOST', '', true));
     }, SILENCE_CHECK_MS);
     signal.addEventListener('abort', () => {
       clearTimeout(openTimer);
@@ -131,6 +133,11 @@ export class Connection {
   tellGateway(event: FromOwnClient['event'], payload: FromOwnClient['payload']): void {
     if (this.#loginId !== undefined && this.#socket?.readyState === WebSocket.OPEN)
       this.#socket.send(JSON.stringify({ event, payload }));
+  }
+
+  /** Whether the streamer has reason to say nothing on the present connection. */
+  expectSilence(isExpected: boolean): void {
+    this.#isSilenceExpected = isExpected;
   }
 
   /** Closes with 1000, which ends the login at once, and stops coming back. */

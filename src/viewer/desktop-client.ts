@@ -190,6 +190,9 @@ export class DesktopClient {
       case 'send/unicast':
         if (message.payload.subject === CONTROL_KEPT) this.controls.refused(message.payload.sender);
         break;
+      case 'gateway/session':
+        this.#setPaused(message.payload.isPaused);
+        break;
       case 'gateway/error':
         this.#listener.failed(explain(message.payload.code, message.payload.message, message.payload.retryable));
         break;
@@ -207,6 +210,15 @@ export class DesktopClient {
       default:
         throw new Error(`unreachable: ${JSON.stringify(message satisfies never)}`);
     }
+  }
+
+  /** A frozen streamer says nothing and sends nothing, and neither is a loss. */
+  #setPaused(isPaused: boolean): void {
+    this.#signaling = { name: isPaused ? 'paused' : 'up' };
+    this.#connection.expectSilence(isPaused);
+    if (isPaused) this.stream.freeze();
+    else this.stream.thaw();
+    this.#updateState();
   }
 
   #lose(reason: Reason, retryAtMs: number | undefined): void {

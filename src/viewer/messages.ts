@@ -67,10 +67,12 @@ type Shapes = {
   'clipboard/updated': { text: string };
   'send/unicast': { sender: string; subject: string };
   'gateway/login': { loginId: string };
+  /** The session is frozen, or goes on. */
+  'gateway/session': { isPaused: boolean };
   'gateway/error': { code: string; message: string; retryable: boolean };
 };
 
-type Named = FromServerEvent | 'gateway/error' | 'gateway/login';
+type Named = FromServerEvent | 'gateway/error' | 'gateway/login' | 'gateway/session';
 /** `Extract` lets the build fail at the handlers when neko's schema loses an event that the viewer reads. */
 type IncomingEvent = Extract<keyof Shapes, Named>;
 
@@ -117,6 +119,7 @@ const READERS: { [E in IncomingEvent]: (payload: Fields) => Shapes[E] } = {
   'clipboard/updated': (payload) => ({ text: payload.string('text') }),
   'send/unicast': (payload) => ({ sender: payload.string('sender'), subject: payload.string('subject') }),
   'gateway/login': (payload) => ({ loginId: payload.string('loginId') }),
+  'gateway/session': (payload) => ({ isPaused: payload.string('state') === 'paused' }),
   'gateway/error': (payload) => ({
     code: payload.string('code').slice(0, CODE_MAX_LENGTH),
     message: payload.string('message').slice(0, MESSAGE_MAX_LENGTH),

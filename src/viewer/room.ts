@@ -93,6 +93,7 @@ export class Room {
       case 'control/request':
       case 'gateway/error':
       case 'gateway/login':
+      case 'gateway/session':
       case 'screen/updated':
       case 'send/unicast':
       case 'signal/answer':

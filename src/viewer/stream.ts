@@ -59,6 +59,7 @@ export class Stream {
   /** The login that the peer belongs to. */
   #sessionId: string | undefined;
   #isSignalingUp = false;
+  #isFrozen = false;
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #statsTimer: ReturnType<typeof setInterval> | undefined;
@@ -87,6 +88,7 @@ export class Stream {
   /** Signaling is up, as this login: goes on with the connection that it has, or asks for one. */
   resume(sessionId: string, isWatching: boolean): void {
     this.#isSignalingUp = true;
+    this.#isFrozen = false;
     const isSame = this.#sessionId === sessionId && isWatching && this.#picture.name === 'playing';
     this.#sessionId = sessionId;
     if (isSame && this.#peer?.state === 'connected') return;
@@ -98,6 +100,19 @@ export class Stream {
   suspend(isStreamGone: boolean): void {
     this.#isSignalingUp = false;
     if (isStreamGone || this.#picture.name !== 'playing') this.close();
+  }
+
+  /** The desktop stands still for as long as it likes: nothing of the stream is mended or given up. */
+  freeze(): void {
+    this.#isFrozen = true;
+    clearTimeout(this.#timer);
+    this.#stall.reset();
+  }
+
+  /** The desktop goes on: with the connection that there was, where it lasted. */
+  thaw(): void {
+    this.#isFrozen = false;
+    if (this.#peer?.state !== 'connected' || this.#picture.name !== 'playing') this.restart();
   }
 
   /** Asks for a new stream now, in place of one that there is. */
@@ -188,6 +203,7 @@ export class Stream {
   }
 
   #watch(state: RTCPeerConnectionState): void {
+    if (this.#isFrozen) return;
     if (state === 'connected') this.#awaitFrame();
     if (state === 'failed' || state === 'closed') this.#break(explain('MEDIA_UNREACHABLE'));
     if (state !== 'disconnected') return;
@@ -217,7 +233,7 @@ export class Stream {
   #break(reason: Reason): void {
     if (this.#peer === undefined) return;
     this.#dropPeer();
-    if (!this.#isSignalingUp) {
+    if (!this.#isSignalingUp || this.#isFrozen) {
       this.#setPicture({ name: 'none' });
       return;
     }
@@ -253,7 +269,7 @@ export class Stream {
 
   async #measure(): Promise<void> {
     const peer = this.#peer;
-    if (peer === undefined || peer.state !== 'connected') return;
+    if (peer === undefined || peer.state !== 'connected' || this.#isFrozen) return;
     this.#ping();
     const report = await peer.readStats();
     if (report === undefined || peer !== this.#peer) return;

@@ -61,7 +61,7 @@ p { margin: 0; }
 .message:empty, .hint:empty { display: none; }
 .hint { font-variant-numeric: tabular-nums; }
 .spinner { width: 22px; height: 22px; border: 2px solid var(--line); border-top-color: var(--accent); border-radius: 50%; animation: turn 900ms linear infinite; }
-.status-screen[data-state='closed'] .spinner { display: none; }
+.status-screen[data-state='closed'] .spinner, .status-screen[data-state='paused'] .spinner { display: none; }
 @keyframes turn { to { transform: rotate(1turn); } }
 
 .button.unlock { position: absolute; z-index: 1; right: 14px; bottom: 14px; border-radius: 999px; padding-inline: 12px 16px; height: 36px; background: var(--surface); border-color: var(--line); box-shadow: 0 6px 24px #0008; }

@@ -28,6 +28,11 @@ test('what was wrong stays until there is a picture again', () => {
   expect(viewerState({ name: 'up' }, PLAYING, trouble)).toMatchObject({ name: 'live', restoring: undefined });
 });
 
+test('a paused session is told as that, whatever its picture is', () => {
+  expect(viewerState({ name: 'paused' }, PLAYING, undefined)).toEqual({ name: 'paused' });
+  expect(viewerState({ name: 'paused' }, { name: 'none' }, explain('LINK_LOST'))).toEqual({ name: 'paused' });
+});
+
 test('an end is an end, whatever still plays', () => {
   expect(viewerState({ name: 'ended', reason: explain('KICKED') }, PLAYING, undefined)).toMatchObject({
     name: 'closed',

@@ -6,6 +6,8 @@ import type { Picture } from './stream.ts';
 export type Signaling =
   | { readonly name: 'joining' }
   | { readonly name: 'up' }
+  /** Up, and the session is frozen. */
+  | { readonly name: 'paused' }
   | { readonly name: 'lost'; readonly reason: Reason; readonly retryAtMs: number }
   | { readonly name: 'ended'; readonly reason: Reason };
 
@@ -16,18 +18,20 @@ export interface Restoring {
 }
 
 /**
- * `live` means that a frame of the present stream was seen and more can come, also while signaling is `restoring`; the three
+ * `live` means that a frame of the present stream was seen and more can come, also while signaling is `restoring`; the
  * others say what is in the way.
  */
 export type ViewerState =
   | { readonly name: 'connecting'; readonly step: 'joining' | 'opening-picture' }
   | { readonly name: 'live'; readonly restoring: Restoring | undefined; readonly isStalled: boolean }
+  | { readonly name: 'paused' }
   | { readonly name: 'reconnecting'; readonly reason: Reason; readonly retryAtMs: number | undefined }
   | { readonly name: 'closed'; readonly reason: Reason };
 
 /** `trouble` is what ended the last live stream, until there is another. */
 export function viewerState(signaling: Signaling, picture: Picture, trouble: Reason | undefined): ViewerState {
   if (signaling.name === 'ended') return { name: 'closed', reason: signaling.reason };
+  if (signaling.name === 'paused') return { name: 'paused' };
   const lost = signaling.name === 'lost' ? { reason: signaling.reason, retryAtMs: signaling.retryAtMs } : undefined;
   if (picture.name === 'playing') return { name: 'live', restoring: lost, isStalled: picture.isStalled };
   if (lost !== undefined) return { name: 'reconnecting', ...lost };

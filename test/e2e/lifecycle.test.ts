@@ -60,6 +60,7 @@ test('a paused session shows nothing new, keeps who is in it, and goes on when i
   const frozen = await framesOf(page);
   await page.waitForTimeout(STILL_MS);
   const still = await framesOf(page);
+  const said = await page.getByText('This session is paused').isVisible();
   const resumed = await act(house, session, 'resume');
   await until(
     'frames after the pause',
@@ -70,6 +71,7 @@ test('a paused session shows nothing new, keeps who is in it, and goes on when i
 
   assert.equal(paused.state, 'paused');
   assert.equal(still, frozen);
+  assert(said);
   assert.deepEqual([resumed.state, resumed.logins], ['running', 1]);
 });
 

@@ -40,6 +40,9 @@ export class StatusScreen {
       case 'connecting':
         this.#show(STEPS[state.step], '');
         break;
+      case 'paused':
+        this.#show('This session is paused', 'It goes on where it was once somebody resumes it.');
+        break;
       case 'reconnecting':
         this.#show(state.reason.title, state.reason.message, 'Try now');
         this.#countDown(state.retryAtMs);

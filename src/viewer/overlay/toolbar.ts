@@ -29,6 +29,7 @@ export interface ToolbarView {
 const STATE_NAMES: Record<ViewerState['name'], string> = {
   connecting: 'Connecting',
   live: 'Live',
+  paused: 'Paused',
   reconnecting: 'Reconnecting',
   closed: 'Not connected',
 };

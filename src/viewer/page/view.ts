@@ -5,6 +5,7 @@ const FRAGMENT = /^#(?:.*&)?access=([^&]+)/;
 const TITLES: Record<ViewerState['name'], string> = {
   connecting: 'Connecting',
   live: 'Desktop',
+  paused: 'Paused',
   reconnecting: 'Reconnecting',
   closed: 'Not connected',
 };
