@@ -13,8 +13,9 @@ const spec = SessionSpec.parse({});
 
 function openRunner() {
   const runtime = new HandRuntime();
-  const table = new SessionTable(runtime, { maxSessions: 4, log, onReport: () => undefined });
+  const table = new SessionTable(runtime, { maxSessions: 4, startsAtOnce: 2, log, onReport: () => undefined });
   const sent: { type: string; commandId: string; code: string | undefined }[] = [];
+  const progress: { message: string; isWaiting?: boolean | undefined }[] = [];
   let onSent = (): void => undefined;
   const ended: unknown[] = [];
   const logins = { end: async (...call: unknown[]): Promise<void> => void ended.push(call) };
@@ -22,6 +23,7 @@ function openRunner() {
     { sessions: table, logins },
     (type, payload) => {
       if (!('commandId' in payload)) return;
+      if ('message' in payload) progress.push({ message: payload.message, isWaiting: payload.isWaiting });
       sent.push({ type, commandId: payload.commandId, code: 'error' in payload ? payload.error?.code : undefined });
       onSent();
     },
@@ -38,7 +40,7 @@ function openRunner() {
       await new Promise<void>((resolve) => (onSent = resolve));
     }
   };
-  return { runtime, table, sent, ended, run, resultOf };
+  return { runtime, table, sent, progress, ended, run, resultOf };
 }
 
 test('a command is acknowledged at once and answered when it is done', async () => {
@@ -99,6 +101,22 @@ test('one slow session does not keep another waiting', async () => {
   runtime.ready('s-1');
 
   assert.deepEqual(await resultOf(commandId), { code: undefined });
+});
+
+test('a start that waits says for how many, and that its deadline does not count meanwhile', async () => {
+  const { runtime, progress, run, resultOf } = openRunner();
+  for (const sessionId of ['s-1', 's-2']) run({ action: 'start_session', sessionId, spec });
+  const commandId = run({ action: 'start_session', sessionId: 's-3', spec });
+  await runtime.untilStarted('s-2');
+
+  runtime.ready('s-1');
+  runtime.ready('s-3');
+
+  assert.deepEqual(await resultOf(commandId), { code: undefined });
+  assert.deepEqual(progress, [
+    { message: 'waiting for 1 start before it', isWaiting: true },
+    { message: 'its turn has come', isWaiting: undefined },
+  ]);
 });
 
 test('logins are ended at once, whatever else their session is doing', async () => {

@@ -87,15 +87,24 @@ export class CommandRunner {
         'COMMAND_TIMEOUT',
         `${command.action} arrived after its deadline; are the clocks of gateway and host right?`,
       );
-    const signal = AbortSignal.timeout(leftMs);
-    await this.#perform(command, signal, (text) => this.#send('progress', { commandId, message: text.slice(0, 1024) }));
+    await this.#perform(command, leftMs, (text, isWaiting) =>
+      this.#send('progress', { commandId, message: text.slice(0, 1024), ...(isWaiting && { isWaiting }) }),
+    );
   }
 
-  async #perform(command: Command, signal: AbortSignal, onProgress: (message: string) => void): Promise<void> {
+  async #perform(
+    command: Command,
+    timeoutMs: number,
+    onProgress: (message: string, isWaiting?: boolean) => void,
+  ): Promise<void> {
     switch (command.action) {
       case 'start_session':
       case 'wake_session':
-        return this.#sessions.start(command.sessionId, command.spec, { signal, onProgress });
+        return this.#sessions.start(command.sessionId, command.spec, {
+          timeoutMs,
+          onProgress,
+          onWait: (before) => onProgress(describeWait(before), before > 0),
+        });
       case 'stop_session':
         return this.#sessions.stop(command.sessionId);
       case 'hibernate_session':
@@ -122,4 +131,9 @@ export class CommandRunner {
     }
     this.#send('result', { commandId, ...result });
   }
+}
+
+function describeWait(startsBefore: number): string {
+  if (startsBefore === 0) return 'its turn has come';
+  return startsBefore === 1 ? 'waiting for 1 start before it' : `waiting for ${startsBefore} starts before it`;
 }

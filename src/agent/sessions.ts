@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { SessionReport, SessionSpec } from '../protocol/session.ts';
-import type { RunningSession, Runtime, SessionMedia, StartOptions } from './runtimes/runtime.ts';
+import type { RunningSession, Runtime, SessionMedia } from './runtimes/runtime.ts';
+import { STARTS_AT_ONCE, StartTurns } from './start-turns.ts';
 
 type Entry =
+  /** Waits for its turn, or for what it needs before. */
+  | { state: 'pending'; abort: AbortController; ended: Promise<void> }
   | { state: 'starting'; abort: AbortController; ended: Promise<void> }
   | { state: 'live'; session: RunningSession; endHealth: () => void; isPaused: boolean }
   | { state: 'stopping'; ended: Promise<void> }
@@ -19,9 +22,20 @@ const HIBERNATING: Ending = { meanwhile: 'hibernating', finally: 'hibernated' };
 
 export interface SessionTableOptions {
   maxSessions: number;
+  /** Starts under way at once; further ones wait. */
+  startsAtOnce?: number;
   log: Logger;
   /** Told of every change of a session on this host. */
   onReport: (report: SessionReport) => void;
+}
+
+export interface StartWish {
+  /** How long it may take, without the time for which it waits for its turn. */
+  timeoutMs: number;
+  /** Told of each stage in words fit for a user. */
+  onProgress: (message: string) => void;
+  /** Told when it has to wait for starts before it, at each change of their number, and of 0 when its turn has come. */
+  onWait: (startsBefore: number) => void;
 }
 
 /** The sessions of this host and what they are doing; owns them. */
@@ -29,14 +43,19 @@ export class SessionTable {
   readonly #runtime: Runtime;
   readonly #options: SessionTableOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #turns: StartTurns;
 
   constructor(runtime: Runtime, options: SessionTableOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#turns = new StartTurns(options.startsAtOnce ?? STARTS_AT_ONCE);
   }
 
-  /** Resolves once the session runs. Starting one that runs already is fine, so that a repeated command does no harm. */
-  async start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
+  /**
+   * Resolves once the session runs; it may have to wait for other starts first. Starting one that runs already is fine, so that a
+   * repeated command does no harm.
+   */
+  async start(sessionId: string, spec: SessionSpec, wish: StartWish): Promise<void> {
     const entry = this.#entries.get(sessionId);
     if (entry && entry.state !== 'failed') {
       if (entry.state === 'live') return;
@@ -49,14 +68,21 @@ export class SessionTable {
       );
     }
     const abort = new AbortController();
-    const starting = this.#start(sessionId, spec, {
-      ...options,
-      signal: AbortSignal.any([abort.signal, options.signal]),
-    });
-    const ended = starting.catch(() => undefined);
-    this.#entries.set(sessionId, { state: 'starting', abort, ended });
-    this.#report({ sessionId, state: 'starting' });
-    await starting;
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    this.#entries.set(sessionId, { state: 'pending', abort, ended });
+    const onTurn = (): void => {
+      this.#entries.set(sessionId, { state: 'starting', abort, ended });
+      this.#report({ sessionId, state: 'starting' });
+    };
+    try {
+      this.#take(await this.#startInTurn(sessionId, spec, wish, { signal: abort.signal, onTurn }));
+    } catch (thrown) {
+      const { code, message } = toGatewayError(thrown);
+      this.#fail({ sessionId, state: 'failed', reason: { code, message: message.slice(0, 4096) } });
+      throw thrown;
+    } finally {
+      end();
+    }
   }
 
   /** Takes over a session that runs already. */
@@ -127,7 +153,7 @@ export class SessionTable {
   async #end(sessionId: string, ending: Ending): Promise<void> {
     const entry = this.#entries.get(sessionId);
     if (!entry) return;
-    if (entry.state === 'starting') {
+    if (entry.state === 'pending' || entry.state === 'starting') {
       entry.abort.abort(new GatewayError('SESSION_ENDED', `session ${sessionId} was stopped while it started`));
       await entry.ended;
       return this.#end(sessionId, ending);
@@ -162,14 +188,20 @@ export class SessionTable {
     this.#report(reportOf(sessionId, entry));
   }
 
-  async #start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<void> {
-    try {
-      this.#take(await this.#runtime.start(sessionId, spec, options));
-    } catch (thrown) {
-      const { code, message } = toGatewayError(thrown);
-      this.#fail({ sessionId, state: 'failed', reason: { code, message: message.slice(0, 4096) } });
-      throw thrown;
-    }
+  async #startInTurn(
+    sessionId: string,
+    spec: SessionSpec,
+    { timeoutMs, onProgress, onWait }: StartWish,
+    { signal, onTurn }: { signal: AbortSignal; onTurn: () => void },
+  ): Promise<RunningSession> {
+    const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+    const began = performance.now();
+    await this.#runtime.prepare?.(spec, { signal: within(timeoutMs), onProgress });
+    const leftMs = Math.max(1, Math.ceil(timeoutMs - (performance.now() - began)));
+    using _turn = await this.#turns.take(signal, onWait);
+    onTurn();
+    // Its clock stood still while it waited.
+    return await this.#runtime.start(sessionId, spec, { signal: within(leftMs), onProgress });
   }
 
   #take(session: RunningSession): void {

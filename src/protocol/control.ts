@@ -80,7 +80,12 @@ const FROM_AGENT = {
   }),
   /** The command was understood and is under way. */
   ack: z.object({ commandId: z.uuid() }),
-  progress: z.object({ commandId: z.uuid(), message: z.string().max(1024) }),
+  progress: z.object({
+    commandId: z.uuid(),
+    message: z.string().max(1024),
+    /** Other commands come first on this host; until the next progress without it the command's deadline stands still. */
+    isWaiting: z.boolean().optional(),
+  }),
   /** A command's end; `error` is there when it failed. */
   result: z.object({ commandId: z.uuid(), error: Failure.optional() }),
   'session.updated': SessionReport,

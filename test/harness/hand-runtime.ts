@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import type { RunningSession, Runtime, SessionHealth, StartOptions } from '../../src/agent/runtimes/runtime.ts';
 import type { SessionSpec } from '../../src/protocol/session.ts';
 
@@ -6,23 +7,51 @@ export class HandRuntime implements Runtime {
   readonly name = 'process';
   readonly udpPorts = { min: 1024, max: 65_535 };
   readonly stopped: string[] = [];
+  /** In the order in which they were begun. */
+  readonly started: string[] = [];
+  readonly #events = new EventEmitter();
+  /** Starts without their `ready` yet, and the other way round. */
   readonly #starting = new Map<string, PromiseWithResolvers<RunningSession>>();
+
+  /** Resolves once the start of this session has begun. */
+  async untilStarted(sessionId: string): Promise<void> {
+    while (!this.started.includes(sessionId)) await once(this.#events, 'started');
+  }
+
+  /** What a start needs first; nothing, unless the test says so. */
+  prepare: NonNullable<Runtime['prepare']> = async () => undefined;
 
   async recover(): Promise<RunningSession[]> {
     return [];
   }
 
-  start(sessionId: string, _spec: SessionSpec, { signal }: StartOptions): Promise<RunningSession> {
-    const start = Promise.withResolvers<RunningSession>();
-    this.#starting.set(sessionId, start);
-    signal.addEventListener('abort', () => start.reject(signal.reason));
+  async start(sessionId: string, _spec: SessionSpec, { signal }: StartOptions): Promise<RunningSession> {
+    signal.throwIfAborted();
+    this.started.push(sessionId);
+    this.#events.emit('started');
+    const start = this.#meet(sessionId);
+    signal.addEventListener('abort', () => {
+      this.#starting.delete(sessionId);
+      start.reject(signal.reason);
+    });
     return start.promise;
   }
 
   ready(sessionId: string, neko = { baseUrl: 'http://127.0.0.1:1', adminPassword: 'x' }): HandSession {
     const session = new HandSession(sessionId, neko, () => this.stopped.push(sessionId));
-    this.#starting.get(sessionId)?.resolve(session);
+    this.#meet(sessionId).resolve(session);
     return session;
+  }
+
+  #meet(sessionId: string): PromiseWithResolvers<RunningSession> {
+    const known = this.#starting.get(sessionId);
+    if (known) {
+      this.#starting.delete(sessionId);
+      return known;
+    }
+    const start = Promise.withResolvers<RunningSession>();
+    this.#starting.set(sessionId, start);
+    return start;
   }
 }
 

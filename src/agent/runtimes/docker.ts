@@ -99,11 +99,14 @@ export class DockerRuntime implements Runtime {
     return sessions;
   }
 
+  async prepare(spec: SessionSpec, options: StartOptions): Promise<void> {
+    await this.#getImage(this.#imageOf(spec), options);
+  }
+
   async start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<RunningSession> {
     const { signal, onProgress } = options;
     signal.throwIfAborted();
-    const image = spec.image ?? this.#options.image;
-    this.#policy.checkImage(image);
+    const image = this.#imageOf(spec);
     this.#watchDocker();
     const facts = await this.#getImage(image, options);
     const passOver = new Set<number>();
@@ -129,6 +132,13 @@ export class DockerRuntime implements Runtime {
     this.#sessions.clear();
     await Promise.all(left.map(({ session }) => session.leave()));
     await Promise.all(left.flatMap(({ claims }) => claims.map((claim) => claim.release())));
+  }
+
+  /** @throws GatewayError POLICY_REFUSED */
+  #imageOf(spec: SessionSpec): string {
+    const image = spec.image ?? this.#options.image;
+    this.#policy.checkImage(image);
+    return image;
   }
 
   async #getImage(image: string, { signal, onProgress }: StartOptions): Promise<ImageFacts> {

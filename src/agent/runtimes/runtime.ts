@@ -7,6 +7,8 @@ export interface Runtime {
   readonly udpPorts: { readonly min: number; readonly max: number };
   /** Takes over the sessions that an earlier agent on this host left running, and ends what is left of others. */
   recover(): Promise<RunningSession[]>;
+  /** What a start needs and can be had beside any number of starts, like an image that is pulled; it throws and is aborted as `start`. */
+  prepare?(spec: SessionSpec, options: StartOptions): Promise<void>;
   /**
    * Resolves once the session's streamer answers and its first frame has been seen; leaves nothing behind when it
    * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED, BAD_REQUEST for what this runtime can't give) or is aborted.

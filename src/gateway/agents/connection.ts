@@ -187,7 +187,7 @@ export class AgentConnection {
       this.#freeSlots = freeSlots;
     },
     ack: () => undefined,
-    progress: ({ commandId, message }) => this.#commands.progressed(commandId, message),
+    progress: ({ commandId, message, isWaiting }) => this.#commands.progressed(commandId, message, isWaiting ?? false),
     result: ({ commandId, error }) => this.#commands.finished(commandId, error && failureFromAgent(error)),
     'session.updated': (report) => {
       const queued = this.#reports.add(

@@ -12,6 +12,7 @@ export interface CommandOptions {
 
 interface PendingCommand {
   settle: (failure?: GatewayError) => void;
+  deadline: Deadline;
   onProgress: ((message: string) => void) | undefined;
 }
 
@@ -34,23 +35,27 @@ export class PendingCommands {
       throw new GatewayError('TOO_MANY_REQUESTS', `agent ${this.#agentId} has ${COMMANDS_MAX} commands under way`);
     const commandId = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
+    const deadline = new Deadline(deadlineMs, () => {
       const message = `agent ${this.#agentId} did not finish ${command.action} in ${deadlineMs} ms`;
       settle(new GatewayError('COMMAND_TIMEOUT', message));
-    }, deadlineMs);
+    });
     const settle = (failure?: GatewayError): void => {
-      clearTimeout(timer);
+      deadline.halt();
       this.#pending.delete(commandId);
       if (failure) reject(failure);
       else resolve();
     };
-    this.#pending.set(commandId, { settle, onProgress });
+    this.#pending.set(commandId, { settle, deadline, onProgress });
     send({ commandId, deadline: new Date(Date.now() + deadlineMs).toISOString(), command });
     return promise;
   }
 
-  progressed(commandId: string, message: string): void {
-    this.#pending.get(commandId)?.onProgress?.(message);
+  /** The deadline of one that waits stands still; it waits for others that have deadlines, and no longer than its agent is connected. */
+  progressed(commandId: string, message: string, isWaiting: boolean): void {
+    const pending = this.#pending.get(commandId);
+    if (isWaiting) pending?.deadline.halt();
+    else pending?.deadline.goOn();
+    pending?.onProgress?.(message);
   }
 
   /** No effect for a command that was given up meanwhile, or never was. */
@@ -61,5 +66,29 @@ export class PendingCommands {
   /** Every one of them fails so. */
   fail(failure: GatewayError): void {
     for (const { settle } of this.#pending.values()) settle(failure);
+  }
+}
+
+/** A timer that can be halted, and goes on with what it had left. */
+class Deadline {
+  readonly #onOver: () => void;
+  #leftMs: number;
+  #running: { timer: NodeJS.Timeout; since: number } | undefined;
+
+  constructor(ms: number, onOver: () => void) {
+    this.#leftMs = ms;
+    this.#onOver = onOver;
+    this.goOn();
+  }
+
+  halt(): void {
+    if (!this.#running) return;
+    clearTimeout(this.#running.timer);
+    this.#leftMs -= performance.now() - this.#running.since;
+    this.#running = undefined;
+  }
+
+  goOn(): void {
+    this.#running ??= { timer: setTimeout(this.#onOver, this.#leftMs), since: performance.now() };
   }
 }
