@@ -168,7 +168,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
-  await addNekoApi(app, { sessions, hub, tunnels });
+  await addNekoApi(app, { sessions, hub, tunnels, onCall: (sessionId) => lifecycle.touch(sessionId) });
   await addPages(app, options);
 
   const listener = {

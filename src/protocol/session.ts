@@ -78,7 +78,9 @@ const FIELDS = {
     .int()
     .min(1)
     .max(30 * DAY_SECONDS)
-    .describe('After so long with nobody connected it is hibernated, or stopped where it has no home'),
+    .describe(
+      'After so long with nobody connected and no call of its API it is hibernated, or stopped where it has no home',
+    ),
   maxDurationSeconds: z
     .int()
     .min(1)

@@ -15,7 +15,10 @@ const BODY_MAX_BYTES = 64 * 1024 * 1024;
 /** What neko is told of a request; the rest, credentials first of all, stays here. */
 const REQUEST_HEADERS = ['content-type', 'content-length', 'accept', 'if-none-match', 'if-modified-since'];
 
-export type NekoApiDeps = Pick<SignalingDoorDeps, 'sessions' | 'hub' | 'tunnels'>;
+export interface NekoApiDeps extends Pick<SignalingDoorDeps, 'sessions' | 'hub' | 'tunnels'> {
+  /** Told of each call, since a program may use a session by calls alone. */
+  onCall: (sessionId: string) => void;
+}
 
 const Params = z.object({ sessionId: Id });
 
@@ -50,6 +53,7 @@ export async function addNekoApi(app: App, deps: NekoApiDeps): Promise<void> {
           await deps.sessions.endLogins(sessionId, { loginId: plainLoginId(accessId) }, 'KICKED');
           return reply.serializer(JSON.stringify).send(true);
         }
+        deps.onCall(sessionId);
         const head = { method: request.method, path, headers: pick(request.headers, REQUEST_HEADERS) };
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());

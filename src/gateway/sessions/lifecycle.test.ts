@@ -252,7 +252,7 @@ test('a session that nobody is in is stopped when it is idle, with the reason, a
 
   const { reason, idleAt } = await untilState(plane, sessionId, 'stopped');
 
-  assert.deepEqual(reason, { code: 'IDLE_TIMEOUT', message: 'nobody was connected for 1 s' });
+  assert.deepEqual(reason, { code: 'IDLE_TIMEOUT', message: 'nobody used it for 1 s' });
   assert.isString(idleAt);
   assert.deepEqual(actionsOf(agent), ['start_session', 'stop_session']);
   const { body } = await plane.call('GET', '/api/v1/audit');
@@ -277,6 +277,22 @@ test('a session with a home hibernates when it is idle; one that somebody is in 
 
   assert.equal(body.state, 'running');
   assert.propertyVal(reason, 'code', 'IDLE_TIMEOUT');
+});
+
+test("a call of neko's API counts as a use of its session, though nobody is connected", async () => {
+  await using plane = await ControlPlane.start(QUICK);
+  await using agent = await plane.connectAgent({ onTunnel: 'wait' });
+  const sessionId = await start(plane, { idleTimeoutSeconds: 3600 });
+  const { token } = await plane.grant(sessionId);
+  const idleAt = async () => Date.parse((await plane.call('GET', `/api/v1/sessions/${sessionId}`)).body.idleAt);
+  const before = await until('its idle time runs', idleAt, (at) => !Number.isNaN(at));
+
+  const calling = plane.call('POST', `/s/${sessionId}/api/room/control/take`, { token });
+  await agent.nextRequest();
+
+  await until('it counts anew', idleAt, (at) => at > before);
+  agent.drop();
+  assert.equal((await calling).status, 503);
 });
 
 test('a session is not idle while its agent is away, nor before its clients can be back', async () => {

@@ -49,7 +49,7 @@ export class Lifecycle {
     }, options.everyMs);
   }
 
-  /** A client has come or gone: from now on the session's idle time counts anew. */
+  /** A client has come, gone or called neko's API: from now on the session's idle time counts anew. */
   touch(sessionId: string): void {
     if (!this.#isStopped) void this.#quietly('idle time', () => this.#touch(sessionId, 0));
   }
@@ -96,7 +96,7 @@ export class Lifecycle {
     if (!isOver && !hub.find(session.agent_id)) return;
     const reason = isOver
       ? { code: 'MAX_DURATION', message: `it ran for ${maxDurationSeconds} s, as long as it may` }
-      : { code: 'IDLE_TIMEOUT', message: `nobody was connected for ${idleTimeoutSeconds} s` };
+      : { code: 'IDLE_TIMEOUT', message: `nobody used it for ${idleTimeoutSeconds} s` };
     const outcome = await sessions.expire(session, reason);
     if (!outcome) return;
     metrics.expirations.inc({ reason: reason.code, outcome });

@@ -34,7 +34,7 @@ const Session = z.object({
   template: z.object({ id: z.string(), revision: z.int() }).optional().describe('As it was when the session was made'),
   restarts: z.int().describe('Restarts after failures, one after the other; the sixth failure is final'),
   startedAt: z.string().nullable().describe('When the present run began'),
-  idleAt: z.string().nullable().describe('When it counts as idle, if nobody connects until then'),
+  idleAt: z.string().nullable().describe('When it counts as idle, if nobody uses it until then'),
   endsAt: z.string().nullable().describe('When its time is over'),
   logins: z.int().describe('Clients joined or joining now'),
   createdAt: z.string(),
