@@ -85,7 +85,7 @@ export class Agent {
       preflight: () => ({ ...options.reach, tcp: this.#media.tcpMedia, udpPorts: runtime.udpPorts }),
       send,
     });
-    const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins }, send, log);
+    const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins, homes: runtime }, send, log);
     const instanceId = randomUUID();
     this.#connectionOptions = {
       url: webSocketUrl(options.gatewayUrl, `/api/v1/agents/connect?agent_id=${options.agentId}`),

@@ -20,7 +20,7 @@ function openRunner() {
   const ended: unknown[] = [];
   const logins = { end: async (...call: unknown[]): Promise<void> => void ended.push(call) };
   const runner = new CommandRunner(
-    { sessions: table, logins },
+    { sessions: table, logins, homes: runtime },
     (type, payload) => {
       if (!('commandId' in payload)) return;
       if ('message' in payload) progress.push({ message: payload.message, isWaiting: payload.isWaiting });
@@ -117,6 +117,16 @@ test('a start that waits says for how many, and that its deadline does not count
     { message: 'waiting for 1 start before it', isWaiting: true },
     { message: 'its turn has come', isWaiting: undefined },
   ]);
+});
+
+test('a home is removed by its host, though a session of the same name does something', async () => {
+  const { runtime, run, resultOf } = openRunner();
+  run({ action: 'start_session', sessionId: 'ann', spec });
+
+  const commandId = run({ action: 'remove_home', home: 'ann' });
+
+  assert.deepEqual(await resultOf(commandId), { code: undefined });
+  assert.deepEqual(runtime.removedHomes, ['ann']);
 });
 
 test('logins are ended at once, whatever else their session is doing', async () => {

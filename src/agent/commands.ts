@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import type { AgentPayloads, Command, GatewayPayloads } from '../protocol/control.ts';
 import type { Failure } from '../protocol/session.ts';
 import type { LoginTable } from './logins.ts';
+import type { Runtime } from './runtimes/runtime.ts';
 import type { SessionTable } from './sessions.ts';
 
 type CommandMessage = GatewayPayloads['command'];
@@ -26,24 +27,27 @@ const WHY_ENDED = {
   KICKED: 'an owner of this session ended this connection',
 };
 
-interface Tables {
+interface CommandDeps {
   sessions: SessionTable;
   logins: Pick<LoginTable, 'end'>;
+  homes: Pick<Runtime, 'removeHome'>;
 }
 
 /** Runs the gateway's commands: beside each other, in order for one session, each once however often it is sent. */
 export class CommandRunner {
   readonly #sessions: SessionTable;
   readonly #logins: Pick<LoginTable, 'end'>;
+  readonly #homes: Pick<Runtime, 'removeHome'>;
   readonly #send: SendToGateway;
   readonly #log: Logger;
   readonly #running = new Set<string>();
   readonly #results = new Map<string, { error?: Failure }>();
-  readonly #lastOfSession = new Map<string, Promise<void>>();
+  readonly #lastOfSubject = new Map<string, Promise<void>>();
 
-  constructor({ sessions, logins }: Tables, send: SendToGateway, log: Logger) {
+  constructor({ sessions, logins, homes }: CommandDeps, send: SendToGateway, log: Logger) {
     this.#sessions = sessions;
     this.#logins = logins;
+    this.#homes = homes;
     this.#send = send;
     this.#log = log;
   }
@@ -65,19 +69,20 @@ export class CommandRunner {
       return;
     }
     this.#running.add(commandId);
-    const { sessionId } = command;
+    // Ids have no space, so that no home is taken for a session.
+    const subject = 'sessionId' in command ? command.sessionId : `home ${command.home}`;
     // A stop must not wait for the start that it ends: the session table aborts it. And a revocation waits for nothing.
-    const before = IN_TURN.has(command.action) ? this.#lastOfSession.get(sessionId) : undefined;
+    const before = IN_TURN.has(command.action) ? this.#lastOfSubject.get(subject) : undefined;
     const done = (before ?? Promise.resolve())
       .then(() => this.#execute(message))
       .then(
         () => this.#finish(commandId),
         (thrown: unknown) => this.#finish(commandId, toGatewayError(thrown)),
       );
-    const settled = Promise.all([this.#lastOfSession.get(sessionId), done]).then(() => {
-      if (this.#lastOfSession.get(sessionId) === settled) this.#lastOfSession.delete(sessionId);
+    const settled = Promise.all([this.#lastOfSubject.get(subject), done]).then(() => {
+      if (this.#lastOfSubject.get(subject) === settled) this.#lastOfSubject.delete(subject);
     });
-    this.#lastOfSession.set(sessionId, settled);
+    this.#lastOfSubject.set(subject, settled);
   }
 
   async #execute({ commandId, command, deadline }: CommandMessage): Promise<void> {
@@ -117,6 +122,8 @@ export class CommandRunner {
         const { sessionId, of, code } = command;
         return this.#logins.end({ sessionId, ...of }, new GatewayError(code, WHY_ENDED[code]));
       }
+      case 'remove_home':
+        return this.#homes.removeHome(command.home);
     }
   }
 

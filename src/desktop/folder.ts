@@ -66,12 +66,17 @@ export async function emptySessionFolder({ path, home, tmp, run }: SessionFolder
   for (const folder of [...ownHome, tmp, run]) await removeFolder(folder);
 }
 
+/** Where a home that outlives its sessions lies. */
+export function homeFolderOf(dataDir: string, home: string): string {
+  return join(dataDir, 'homes', home);
+}
+
 /**
  * The folder of a home that outlives its sessions, made where it is missing.
  * @throws GatewayError SESSION_START_FAILED when it can't be had
  */
 export function makeHomeFolder(dataDir: string, home: string): string {
-  const path = join(dataDir, 'homes', home);
+  const path = homeFolderOf(dataDir, home);
   try {
     mkdirSync(path, { mode: 0o700, recursive: true });
     return path;
@@ -80,6 +85,11 @@ export function makeHomeFolder(dataDir: string, home: string): string {
       cause,
     });
   }
+}
+
+/** One that isn't there is fine. */
+export async function removeHomeFolder(dataDir: string, home: string): Promise<void> {
+  await removeFolder(homeFolderOf(dataDir, home));
 }
 
 /** Removes a session's folder, and the runtime folder with it when it was the last one. */

@@ -12,6 +12,8 @@ import type { App } from './app.ts';
 import { Audit } from './audit.ts';
 import { Auth } from './auth.ts';
 import { FailureLimiter } from './failure-limiter.ts';
+import { Homes } from './homes/homes.ts';
+import { addHomeRoutes } from './homes/routes.ts';
 import { createSignalingDoor } from './logins/door.ts';
 import { Logins } from './logins/logins.ts';
 import { LostLogins } from './logins/lost-logins.ts';
@@ -164,6 +166,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addAgentRoutes(app, { agents, hub, sessions, audit });
   addSessionRoutes(app, { sessions, templates, hub, logins, audit });
   addTemplateRoutes(app, { templates, pools, audit });
+  addHomeRoutes(app, { homes: new Homes({ store, hub, metrics }), hub, audit });
   addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });

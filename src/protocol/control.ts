@@ -29,8 +29,12 @@ export const Command = z.discriminatedUnion('action', [
     of: z.union([z.object({ accessId: Id }), z.object({ loginId: z.uuid() })]),
     code: z.enum(['ACCESS_EXPIRED', 'ACCESS_REVOKED', 'KICKED']),
   }),
+  /** Removes what a home holds, for good; CONFLICT while a session has it. */
+  z.object({ action: z.literal('remove_home'), home: Id }),
 ]);
 export type Command = z.infer<typeof Command>;
+/** What is asked of one session. */
+export type SessionCommand = Extract<Command, { sessionId: string }>;
 
 const Tunnel = z.object({ tunnelId: z.uuid(), ticket: z.string().regex(/^[0-9a-f]{64}$/) });
 

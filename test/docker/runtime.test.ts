@@ -302,6 +302,26 @@ test('a home outlives its session, and one session at a time has it', async () =
   await second.stop();
 });
 
+test('a home is removed once no session has it, and only where it is of this agent', async () => {
+  await using host = await openDockerHost(24_200);
+  const runtime = host.open();
+  const home = `home-${host.agentId}`;
+  const volume = `nekogate-home-${home}`;
+  const volumes = (): Promise<string> => host.docker.run(['volume', 'ls', '--quiet', '--filter', `name=${volume}`]);
+  const session = await host.start(runtime, 's-1', { home });
+
+  const refused = await failureOf(runtime.removeHome(home));
+  await session.stop();
+  const another = await failureOf(host.open({ agentId: 'another' }).removeHome(home));
+  const kept = await volumes();
+  await runtime.removeHome(home);
+  await runtime.removeHome(home);
+
+  assert.deepEqual([refused.code, another.code], ['CONFLICT', 'CONFLICT']);
+  assert.equal(kept, volume);
+  assert.equal(await volumes(), '');
+});
+
 test("what an earlier start of the same session left is replaced, and what is somebody else's is not", async () => {
   await using host = await openDockerHost(24_210);
   const runtime = host.open();

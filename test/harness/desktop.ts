@@ -28,11 +28,11 @@ export interface OpenedDesktop extends AsyncDisposable {
   until(fits: (state: DesktopState) => boolean): Promise<DesktopState>;
 }
 
-/** A host's environment with a runtime folder of its own, which is gone afterwards. */
+/** A host's environment with folders of its own, which are gone afterwards. */
 export async function openEnvironment(): Promise<AsyncDisposable & { environment: Environment }> {
   const runtimeDir = await mkdtemp(join(tmpdir(), 'nk-'));
   return {
-    environment: { ...readEnvironment(), runtimeDir },
+    environment: { ...readEnvironment(), runtimeDir, dataDir: join(runtimeDir, 'data') },
     [Symbol.asyncDispose]: () => rm(runtimeDir, { recursive: true, force: true }),
   };
 }

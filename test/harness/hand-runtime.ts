@@ -7,6 +7,7 @@ export class HandRuntime implements Runtime {
   readonly name = 'process';
   readonly udpPorts = { min: 1024, max: 65_535 };
   readonly stopped: string[] = [];
+  readonly removedHomes: string[] = [];
   /** In the order in which they were begun. */
   readonly started: string[] = [];
   readonly #events = new EventEmitter();
@@ -35,6 +36,10 @@ export class HandRuntime implements Runtime {
       start.reject(signal.reason);
     });
     return start.promise;
+  }
+
+  async removeHome(home: string): Promise<void> {
+    this.removedHomes.push(home);
   }
 
   ready(sessionId: string, neko = { baseUrl: 'http://127.0.0.1:1', adminPassword: 'x' }): HandSession {

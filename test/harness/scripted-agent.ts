@@ -55,6 +55,7 @@ const STATES_OF: Record<Command['action'], SessionState[]> = {
   pause_session: ['paused'],
   resume_session: ['running'],
   end_logins: [],
+  remove_home: [],
 };
 
 /** An agent without a host: speaks the protocol over real sockets, and breaks it where a test says so. */
@@ -219,6 +220,10 @@ export class ScriptedAgent extends EventEmitter {
     const answer = this.#options.onCommand?.(message) ?? 'done';
     if (answer === 'silent') return;
     this.send('ack', { commandId });
+    if (!('sessionId' in command)) {
+      this.send('result', { commandId, ...(typeof answer === 'object' && { error: answer }) });
+      return;
+    }
     const { sessionId } = command;
     if (typeof answer === 'object') {
       this.report({ sessionId, state: 'failed', reason: answer, logTail: ['its last words'] });

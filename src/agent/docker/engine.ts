@@ -16,6 +16,7 @@ import {
   Created,
   ImageInspect,
   NetworkList,
+  VolumeInspect,
   type ContainerFacts,
   type ImageFacts,
   type ListedContainer,
@@ -91,6 +92,29 @@ export class DockerEngine {
   async ensureVolume(name: string, labels: Record<string, string>): Promise<void> {
     const making = this.#docker.createVolume({ Name: name, Driver: 'local', Labels: labels });
     await this.#ask(`making the volume ${name}`, making);
+  }
+
+  /** One that is gone is fine. @throws GatewayError also CONFLICT for one that isn't this agent's, or that a container has */
+  async removeVolume(name: string): Promise<void> {
+    const what = `removing the volume ${name}`;
+    const volume = this.#docker.getVolume(name);
+    const facts = await this.#find(VolumeInspect, what, volume.inspect());
+    if (!facts) return;
+    const owner = facts.labels['nekogate.agent'];
+    if (owner !== this.#agentId)
+      throw new GatewayError(
+        'CONFLICT',
+        `${what}: it is ${owner === undefined ? 'nobody' : owner}'s, not this agent's`,
+      );
+    this.#policy.own(name);
+    try {
+      await this.#unlessGone(what, volume.remove());
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError) || !isStatus(thrown.cause, 409)) throw thrown;
+      throw new GatewayError('CONFLICT', `${what}: a container has it; remove that first`, { cause: thrown });
+    } finally {
+      this.#policy.disown(name);
+    }
   }
 
   async createContainer(name: string, body: Docker.ContainerCreateOptions): Promise<string> {

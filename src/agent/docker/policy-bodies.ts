@@ -7,7 +7,9 @@ import type { PolicyOptions } from './policy.ts';
 
 const MIB = 1024 * 1024;
 const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
-const HOME_VOLUME = /^nekogate-home-[a-z0-9][a-z0-9-]{0,63}$/;
+/** The name of a volume that is a home. */
+export const HOME_VOLUME = 'nekogate-home-[a-z0-9][a-z0-9-]{0,63}';
+const HomeVolume = z.string().regex(new RegExp(`^${HOME_VOLUME}$`));
 const Text = z.string().max(65_536);
 
 /** Every label is ours and the owner's is this agent. */
@@ -29,7 +31,7 @@ export function networkBody(agentId: string): z.ZodType<Record<string, unknown>>
 /** A local volume without options: `o=bind,device=/` would be a mount of the host's. */
 export function volumeBody(agentId: string): z.ZodType<Record<string, unknown>> {
   return z.strictObject({
-    Name: z.string().regex(HOME_VOLUME),
+    Name: HomeVolume,
     Driver: z.literal('local'),
     Labels: labels(agentId),
   });
@@ -68,7 +70,7 @@ export function containerBody(rules: ContainerRules): z.ZodType<Record<string, u
           .array(
             z.strictObject({
               Type: z.literal('volume'),
-              Source: z.string().regex(HOME_VOLUME),
+              Source: HomeVolume,
               Target: z.string().regex(/^\/home\/[a-z][a-z0-9_-]{0,31}$/),
             }),
           )

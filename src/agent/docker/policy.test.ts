@@ -221,6 +221,10 @@ const CALLS: [method: string, path: string, body?: string][] = [
   ['POST', `/networks/${OWN}/connect`, '{}'],
   ['POST', '/networks/prune'],
   ['DELETE', '/volumes/nekogate-home-a'],
+  ['DELETE', '/volumes/postgres-data'],
+  ['DELETE', '/volumes/nekogate-home-../postgres-data'],
+  ['GET', '/volumes/postgres-data'],
+  ['POST', '/volumes/prune'],
   ['GET', '/volumes'],
   ['GET', '/info'],
   ['GET', '/containers/json'],
@@ -258,6 +262,17 @@ test('a container is touched only while the daemon says that it is ours', () => 
   assert.equal(before.code, 'POLICY_REFUSED');
   assert.deepEqual(meanwhile, { query: {} });
   assert.equal(after.code, 'POLICY_REFUSED');
+});
+
+test('a home can be looked at, and removed once the daemon has said that it is ours, without force', () => {
+  const own = policy();
+  const path = '/volumes/nekogate-home-ann';
+
+  assert.deepEqual(own.check({ method: 'GET', path, query: {} }), { query: {} });
+  own.own('nekogate-home-ann');
+
+  assert.deepEqual(own.check({ method: 'DELETE', path, query: {} }), { query: {} });
+  assert.equal(refusalOf(own, { method: 'DELETE', path, query: { force: 'true' } }).code, 'POLICY_REFUSED');
 });
 
 test('lists and events are of our own label alone', () => {

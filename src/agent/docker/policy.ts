@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
 import { SessionSpec } from '../../protocol/session.ts';
-import { containerBody, networkBody, volumeBody } from './policy-bodies.ts';
+import { containerBody, HOME_VOLUME, networkBody, volumeBody } from './policy-bodies.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** One call of the Docker API as it goes to the daemon. */
@@ -39,6 +39,7 @@ export const DEFAULT_ALLOWED_IMAGES = ['nekogate/desktop*', 'ghcr.io/m1k1o/neko/
 type Rule = (call: DockerCall, match: RegExpExecArray) => AllowedCall;
 
 const OBJECT_ID = '[0-9a-f]{64}';
+const HOME_VOLUME_PATH = new RegExp(`^/volumes/(${HOME_VOLUME})$`);
 const NO_QUERY = z.strictObject({});
 /** Containers and networks of ours have a session's id in their name. */
 const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
@@ -50,7 +51,7 @@ const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
 export class DockerPolicy {
   readonly #options: PolicyOptions;
   readonly #images: RegExp[];
-  /** Ids of this agent's containers and networks. */
+  /** Ids of this agent's containers and networks; names of its volumes. */
   readonly #own = new Set<string>();
   readonly #rules: [method: string, path: RegExp, rule: Rule][];
 
@@ -100,6 +101,8 @@ export class DockerPolicy {
       ['GET', /^\/networks$/, this.#plain(z.strictObject({ filters: filters([[label]]) }))],
       ['POST', /^\/networks\/create$/, this.#bodied(NO_QUERY, networkBody(options.agentId))],
       ['DELETE', ofOwn('networks'), this.#owned(NO_QUERY)],
+      ['GET', HOME_VOLUME_PATH, this.#plain(NO_QUERY)],
+      ['DELETE', HOME_VOLUME_PATH, this.#owned(NO_QUERY)],
       ['POST', /^\/volumes\/create$/, this.#bodied(NO_QUERY, volumeBody(options.agentId))],
     ];
   }
@@ -126,7 +129,7 @@ export class DockerPolicy {
       );
   }
 
-  /** A container or network that is this agent's, as the daemon said. */
+  /** A container, network or volume that is this agent's, as the daemon said. */
   own(id: string): void {
     this.#own.add(id);
   }

@@ -22,6 +22,8 @@ export const NetworkList = z.array(
 );
 export type ListedNetwork = z.infer<typeof NetworkList>[number];
 
+export const VolumeInspect = z.object({ Labels }).transform((one) => ({ labels: one.Labels }));
+
 export const ImageInspect = z
   .object({ Config: z.object({ User: z.string().optional(), WorkingDir: z.string().optional(), Labels }).nullish() })
   .transform(({ Config }) => {

@@ -5,12 +5,12 @@ import type { SocketClaim } from '../../process/socket-claim.ts';
 import { streamerIn } from '../docker/container-body.ts';
 import type { DockerEngine } from '../docker/engine.ts';
 import { adminPasswordOf } from '../docker/environment.ts';
-import { claimHome } from '../docker/homes.ts';
 import { decodeLabels, portsOf, type SessionLabels } from '../docker/labels.ts';
 import { baseUrlOf, isAlive } from '../docker/readiness.ts';
 import { foldersOf, isStopping, makeFolder, type Remains, type Remover } from '../docker/remains.ts';
 import type { ContainerFacts, ListedContainer, ListedNetwork } from '../docker/replies.ts';
 import type { UdpSlices } from '../docker/udp-slices.ts';
+import { claimHome } from '../home-claims.ts';
 import type { DockerSessionFacts } from './docker-session.ts';
 import type { SessionHealth } from './runtime.ts';
 

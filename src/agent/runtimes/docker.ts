@@ -8,7 +8,7 @@ import type { SessionSpec } from '../../protocol/session.ts';
 import { containerBodyOf, streamerIn } from '../docker/container-body.ts';
 import { DockerEngine } from '../docker/engine.ts';
 import { isPortTaken, isStatus } from '../docker/failures.ts';
-import { claimHome, homeVolumeOf } from '../docker/homes.ts';
+import { homeVolumeOf } from '../docker/homes.ts';
 import { encodeLabels, portsOf } from '../docker/labels.ts';
 import { DEFAULT_ALLOWED_IMAGES, DockerPolicy } from '../docker/policy.ts';
 import { untilReady } from '../docker/readiness.ts';
@@ -16,6 +16,7 @@ import { foldersOf, makeFolder, Remover, type Remains } from '../docker/remains.
 import type { ImageFacts } from '../docker/replies.ts';
 import { DEFAULT_SLICES, UdpSlices, type SliceOptions } from '../docker/udp-slices.ts';
 import { DockerWatch } from '../docker/watch.ts';
+import { claimHome } from '../home-claims.ts';
 import { adoptContainers } from './docker-adoption.ts';
 import { DockerSession, type DockerSessionFacts } from './docker-session.ts';
 import type { RunningSession, Runtime, StartOptions } from './runtime.ts';
@@ -122,6 +123,15 @@ export class DockerRuntime implements Runtime {
           'Docker could not publish these ports; others are tried',
         );
       }
+    }
+  }
+
+  async removeHome(home: string): Promise<void> {
+    const claim = await claimHome(home);
+    try {
+      await this.#engine.removeVolume(homeVolumeOf(home));
+    } finally {
+      await claim.release();
     }
   }
 

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assert, test } from 'vitest';
@@ -30,6 +31,23 @@ test('a session starts with its progress told, serves its neko, and leaves nothi
 
   assert.isEmpty(findSessionProcesses(folder));
   assert.isEmpty(host.folders());
+});
+
+test('a home stays when its session ends, and is removed with all that is in it once no session has it', async () => {
+  await using host = await openHost();
+  const session = await host.start({ home: 'ann' });
+  const home = join(host.environment.dataDir, 'homes', 'ann');
+  await writeFile(join(home, 'kept'), 'text');
+
+  const refused = await failureOf(host.runtime.removeHome('ann'));
+  await session.stop();
+  const afterStop = existsSync(join(home, 'kept'));
+  await host.runtime.removeHome('ann');
+  await host.runtime.removeHome('ann');
+
+  assert.equal(refused.code, 'CONFLICT');
+  assert.isTrue(afterStop);
+  assert.isFalse(existsSync(home));
 });
 
 test('a killed streamer is told as a session that starts again, and then runs', async () => {
@@ -104,6 +122,7 @@ test('the desktop of a killed agent runs on, and the next agent takes it over an
   assert.deepEqual((await findState(folder))?.parts, state.parts);
   assert.deepEqual((await readOrder(folder)).owner, identityOf(process.pid));
   assert.deepEqual(await new NekoClient(session.neko).sessions(), []);
+  assert.equal((await failureOf(host.runtime.removeHome('orphaned'))).code, 'CONFLICT');
   await session.stop();
   assert.isEmpty(findSessionProcesses(folder));
   assert.isEmpty(host.folders());
@@ -181,6 +200,7 @@ test('a start on a machine without an X server names what to install', async () 
 
 interface StartChanges {
   app?: string[];
+  home?: string;
   onProgress?: (message: string) => void;
   signal?: AbortSignal;
 }
@@ -198,10 +218,11 @@ async function openHost(changes: Partial<Environment> = {}) {
     onlyFolder: () => join(parent, folders()[0] ?? 'none'),
     start: async ({
       app = ['xterm'],
+      home,
       onProgress = () => undefined,
       signal = new AbortController().signal,
     }: StartChanges = {}) => {
-      const spec = SessionSpec.parse({ app, audio: false, screen: { width: 640, height: 480 } });
+      const spec = SessionSpec.parse({ app, home, audio: false, screen: { width: 640, height: 480 } });
       const session = await runtime.start('session-1', spec, { signal, onProgress });
       return Object.assign(session, { [Symbol.asyncDispose]: () => session.stop() });
     },
@@ -237,8 +258,13 @@ function recordHealth(session: RunningSession) {
   };
 }
 
-async function startAgentProcess({ runtimeDir, path, nekoBin }: Environment): Promise<Child> {
-  const env = { PATH: path, NEKOGATE_RUNTIME_DIR: runtimeDir, ...(nekoBin === undefined ? {} : { NEKO_BIN: nekoBin }) };
+async function startAgentProcess({ runtimeDir, dataDir, path, nekoBin }: Environment): Promise<Child> {
+  const env = {
+    PATH: path,
+    NEKOGATE_RUNTIME_DIR: runtimeDir,
+    NEKOGATE_DATA_DIR: dataDir,
+    ...(nekoBin === undefined ? {} : { NEKO_BIN: nekoBin }),
+  };
   const options = { name: 'the agent', file: process.execPath, args: [AGENT], env, cwd: '/' };
   return Child.start(
     options,

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Environment } from '../../config.ts';
-import { makeHomeFolder, makeSessionFolder } from '../../desktop/folder.ts';
+import { homeFolderOf, makeHomeFolder, makeSessionFolder, removeHomeFolder } from '../../desktop/folder.ts';
 import { findDesktopPrograms } from '../../desktop/programs.ts';
 import { findState, replaceOrder, watchStates, writeOrder, type DesktopState } from '../../desktop/state.ts';
 import { GatewayError, isFailureCode } from '../../errors.ts';
@@ -11,9 +11,11 @@ import { findStreamer } from '../../neko/find.ts';
 import { AdoptedProcess } from '../../process/adopted.ts';
 import { Child } from '../../process/child.ts';
 import { isFrozen } from '../../process/freeze.ts';
+import type { SocketClaim } from '../../process/socket-claim.ts';
 import { SESSION_DIR_VARIABLE } from '../../process/sweep.ts';
 import { identityOf } from '../../process/table.ts';
 import { Resources, type SessionSpec } from '../../protocol/session.ts';
+import { claimHome } from '../home-claims.ts';
 import { claimSlot, DEFAULT_SLOTS, reclaimSlot, type SlotOptions } from '../slots.ts';
 import { endLeftovers, endLeftoversOfDead, findOrphans, type Orphan } from './process-leftovers.ts';
 import { ProcessSession } from './process-session.ts';
@@ -64,6 +66,7 @@ export class ProcessRuntime implements Runtime {
     const streamer = findStreamer(environment).kind;
     await using opening = new AsyncDisposableStack();
     const slot = opening.adopt(await claimSlot(this.#options.slots ?? DEFAULT_SLOTS), (claimed) => claimed.release());
+    if (spec.home !== undefined) opening.adopt(await this.#claimHome(spec.home), (claimed) => claimed.release());
     const folder = opening.adopt(makeSessionFolder(environment.runtimeDir), endLeftovers);
     const adminPassword = randomBytes(24).toString('base64url');
     await writeOrder(folder, {
@@ -92,10 +95,25 @@ export class ProcessRuntime implements Runtime {
     }
   }
 
+  async removeHome(home: string): Promise<void> {
+    const claim = await this.#claimHome(home);
+    try {
+      await removeHomeFolder(this.#options.environment.dataDir, home);
+    } finally {
+      await claim.release();
+    }
+  }
+
+  /** Other agents of this host may have other data folders. */
+  #claimHome(home: string): Promise<SocketClaim> {
+    const folder = homeFolderOf(this.#options.environment.dataDir, home);
+    return claimHome(home, createHash('sha256').update(folder).digest('hex').slice(0, 16));
+  }
+
   /** @returns undefined when another agent was quicker */
   async #adopt({ folder, order, state }: Orphan): Promise<RunningSession | undefined> {
     const { log } = this.#options;
-    const { sessionId, ports, adminPassword } = order;
+    const { sessionId, ports, adminPassword, spec } = order;
     await using taking = new AsyncDisposableStack();
     // Who has the slot has the session: of two agents that start at once, one gets it.
     const slot = await reclaimSlot(ports);
@@ -104,6 +122,7 @@ export class ProcessRuntime implements Runtime {
       return undefined;
     }
     taking.defer(() => slot.release());
+    if (spec.home !== undefined) taking.adopt(await this.#claimHome(spec.home), (claimed) => claimed.release());
     await replaceOrder(folder, { ...order, owner: identityOf(process.pid) });
     const desktop = new AdoptedProcess(state.process, {
       name: DESKTOP_NAME,

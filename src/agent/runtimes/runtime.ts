@@ -14,6 +14,8 @@ export interface Runtime {
    * throws (SESSION_LIMIT, DEPENDENCY_MISSING, SESSION_START_FAILED, BAD_REQUEST for what this runtime can't give) or is aborted.
    */
   start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<RunningSession>;
+  /** What a home holds is gone for good when it resolves; one that isn't there is fine. @throws GatewayError CONFLICT while a session has it */
+  removeHome(home: string): Promise<void>;
   /** How many more sessions this host has ports for; left out where that isn't known. */
   readonly freeSlots?: number;
   /** Ends what watches sessions; they run on. Idempotent. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { toGatewayError, type GatewayError } from '../../errors.ts';
-import type { Command } from '../../protocol/control.ts';
+import type { SessionCommand } from '../../protocol/control.ts';
 import type { AgentConnection } from '../agents/connection.ts';
 import type { Audit } from '../audit.ts';
 import type { Metrics } from '../metrics.ts';
@@ -71,7 +71,7 @@ export class SessionCommands {
    * Resolves when the agent says that it is done, and what it reported until then is stored.
    * @throws GatewayError what the agent says, COMMAND_TIMEOUT, AGENT_OFFLINE
    */
-  async run(connection: AgentConnection, command: Command, deadlineMs: number): Promise<void> {
+  async run(connection: AgentConnection, command: SessionCommand, deadlineMs: number): Promise<void> {
     const { audit, metrics, log } = this.#deps;
     const { action, sessionId } = command;
     let outcome: 'ok' | GatewayError['code'] = 'ok';

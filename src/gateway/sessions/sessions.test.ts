@@ -170,11 +170,10 @@ test('what an agent has lost when it comes back is failed, and what it should no
   });
 
   const stopped = [(await back.nextCommand()).command, (await back.nextCommand()).command];
-  assert.deepEqual(stopped.map(({ sessionId }) => sessionId).toSorted(), [unwanted, 's-stranger'].toSorted());
-  assert.deepEqual(
-    stopped.map(({ action }) => action),
-    ['stop_session', 'stop_session'],
-  );
+  assert.sameDeepMembers(stopped, [
+    { action: 'stop_session', sessionId: unwanted },
+    { action: 'stop_session', sessionId: 's-stranger' },
+  ]);
   const failed = await untilState(plane, lost, 'failed');
   assert.propertyVal(failed['reason'], 'code', 'AGENT_OFFLINE');
   await untilState(plane, unwanted, 'stopped');

@@ -117,6 +117,16 @@ export class SessionTable {
     return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
   }
 
+  /** The session that has this home; a hibernated one, too. */
+  async findUnendedWith(home: string): Promise<SessionRow | undefined> {
+    return this.#db
+      .selectFrom('sessions')
+      .selectAll()
+      .where('home', '=', home)
+      .where('ended_at', 'is', null)
+      .executeTakeFirst();
+  }
+
   /** Hibernated ones, too. */
   async listUnendedOf(agentId: string): Promise<SessionRow[]> {
     return this.#db

@@ -109,6 +109,39 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
     assert.equal((await store.homes.find('ann'))?.agent_id, 'host-1');
   });
 
+  test('homes are listed by name with the session that has or last had each, and not removed while one has it', async () => {
+    await using store = await openWithSession();
+    for (const home of ['cid', 'ann', 'bob']) await store.homes.place(home, 'host-1', NOW);
+    await store.sessions.add({ id: 's-2', agent_id: 'host-1', spec: '{}', home: 'ann' }, NOW);
+    await store.sessions.apply('host-1', { sessionId: 's-2', state: 'hibernated' }, LATER);
+    for (const [id, end] of [
+      ['s-3', LATER],
+      ['s-4', NOW],
+    ] as const) {
+      await store.sessions.add({ id, agent_id: 'host-1', spec: '{}', home: 'bob' }, NOW);
+      await store.sessions.apply('host-1', { sessionId: id, state: 'stopped' }, end);
+    }
+
+    const homes = await store.homes.list(10, undefined);
+
+    assert.deepEqual(
+      homes.map(({ id, session }) => [id, session?.id]),
+      [
+        ['ann', 's-2'],
+        ['bob', 's-3'],
+        ['cid', undefined],
+      ],
+    );
+    assert.deepEqual(
+      (await store.homes.list(1, 'ann')).map(({ id }) => id),
+      ['bob'],
+    );
+    assert.isFalse(await store.homes.remove('ann'));
+    assert.isTrue(await store.homes.remove('bob'));
+    assert.isTrue(await store.homes.remove('bob'));
+    assert.equal(await store.homes.find('bob'), undefined);
+  });
+
   test('a session of a pool runs as warm, and of those that claim it at once one gets it', async () => {
     await using store = await openWithSession();
     await store.templates.add('term', { label: '', spec: '{}', overrides: '[]', warm: 1 }, NOW);
