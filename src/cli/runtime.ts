@@ -13,7 +13,9 @@ export const RUNTIME_USAGE = `  --runtime NAME      process (local processes, th
 
 with --runtime docker, at DOCKER_HOST or unix:///var/run/docker.sock:
   --image NAME        what sessions run that name no image (nekogate/desktop)
-  --allow-image NAME  an image that sessions may run, * for any text; again for more (nekogate/desktop*, ghcr.io/m1k1o/neko/*)
+  --allow-image NAME  an image that sessions may run, * for any text; again for more (nekogate/desktop*)
+  --allow-root-image NAME
+                      the same for images that start as root, as neko's own do (none); they get six capabilities
   --udp-range A-B     the host's UDP ports for media (59000-59999)
   --udp-slice N       how many of them a session has, one for each viewer (8)
   --udp-mux           one UDP port a session, shared by its viewers
@@ -28,6 +30,7 @@ export const RUNTIME_OPTIONS = {
   runtime: { type: 'string', default: 'process' },
   image: { type: 'string' },
   'allow-image': { type: 'string', multiple: true },
+  'allow-root-image': { type: 'string', multiple: true },
   'udp-range': { type: 'string' },
   'udp-slice': { type: 'string' },
   'udp-mux': { type: 'boolean' },
@@ -42,6 +45,7 @@ export const DEFAULT_DOCKER_HOST = 'unix:///var/run/docker.sock';
 const DOCKER_ONLY = [
   'image',
   'allow-image',
+  'allow-root-image',
   'udp-range',
   'udp-slice',
   'udp-mux',
@@ -58,6 +62,7 @@ const RuntimeValues = z
     runtime: z.enum(['process', 'docker']),
     image: z.string().default('nekogate/desktop'),
     'allow-image': z.array(z.string().min(1)).optional(),
+    'allow-root-image': z.array(z.string().min(1)).optional(),
     'udp-range': z
       .string()
       .regex(/^\d+-\d+$/, 'is like 59000-59999')
@@ -129,6 +134,7 @@ export function dockerOptionsOf(
     dockerHost: environment.dockerHost ?? DEFAULT_DOCKER_HOST,
     runtimeDir: environment.runtimeDir,
     image: choice.image,
+    allowRootImages: choice['allow-root-image'] ?? [],
     ...(choice['allow-image'] ? { allowImages: choice['allow-image'] } : {}),
     nat1to1,
     slices: { range: { min, max }, size: choice['udp-slice'] },

@@ -51,13 +51,17 @@ test('a session is a container with limits, without capabilities, on a network o
   assert.equal(runtime.freeSlots, 4);
 });
 
-test('an image that starts as root may become other users, and nothing more', async () => {
+test('an image that starts as root is refused, unless the operator lets it; then it may become other users, and nothing more', async () => {
   await using host = await openDockerHost(24_180);
   const image = 'nekogate/desktop-rooted:test';
   await host.docker.run(['build', '--quiet', '--tag', image, '-'], { input: `FROM ${host.image}\nUSER root\n` });
 
+  const refused = await failureOf(host.start(host.open(), 's-1', { image }));
+  assert.equal(refused.code, 'POLICY_REFUSED');
+  assert.match(refused.message, /starts as root.*--allow-root-image/);
+
   await using stack = new AsyncDisposableStack();
-  const session = await host.start(host.open(), 's-1', { image });
+  const session = await host.start(host.open({ allowRootImages: [image] }), 's-1', { image });
   stack.defer(() => session.stop());
   const run = (...args: string[]): Promise<string> => host.docker.run(['exec', 'nekogate-s-1', ...args]);
 

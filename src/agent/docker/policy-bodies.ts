@@ -37,8 +37,9 @@ export function volumeBody(agentId: string): z.ZodType<Record<string, unknown>> 
   });
 }
 
-interface ContainerRules extends Omit<PolicyOptions, 'allowImages'> {
+interface ContainerRules extends Omit<PolicyOptions, 'allowImages' | 'allowRootImages'> {
   isAllowedImage: (name: string) => boolean;
+  mayStartAsRoot: (name: string) => boolean;
 }
 
 export function containerBody(rules: ContainerRules): z.ZodType<Record<string, unknown>> {
@@ -97,8 +98,10 @@ export function containerBody(rules: ContainerRules): z.ZodType<Record<string, u
         }),
       }),
     })
-    .superRefine(({ HostConfig: host, ExposedPorts, Labels }, context) => {
+    .superRefine(({ Image, HostConfig: host, ExposedPorts, Labels }, context) => {
       const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
+      if (host.CapAdd !== undefined && !rules.mayStartAsRoot(Image))
+        refuse('CapAdd is only for images that this host lets start as root');
       if (host.MemorySwap !== host.Memory) refuse('MemorySwap differs from Memory, which lets it swap');
       const published = Object.entries(host.PortBindings);
       if (published.length > rules.udpPortsMax) refuse(`more than ${rules.udpPortsMax} ports are published`);

@@ -1,6 +1,7 @@
 import { assert, test } from 'vitest';
 import { GatewayError } from '../../errors.ts';
 import { SessionSpec } from '../../protocol/session.ts';
+import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
 import { containerBodyOf } from './container-body.ts';
 import { encodeLabels } from './labels.ts';
 import { DEFAULT_ALLOWED_IMAGES, DockerPolicy, type DockerCall } from './policy.ts';
@@ -327,30 +328,55 @@ test('volumes and networks are plain ones of ours', () => {
 });
 
 test('images are those of the list, whatever their tag or digest, and no others', () => {
-  const own = policy();
+  const own = policy(['nekogate/desktop*', 'ghcr.io/example/neko/*']);
   const digest = `@sha256:${'0'.repeat(64)}`;
 
   for (const name of [
     'nekogate/desktop',
     'nekogate/desktop:1.2',
+    'ghcr.io/example/neko/firefox:3',
+    `ghcr.io/example/neko/chromium:3${digest}`,
     'nekogate/desktop-large:1',
     `nekogate/desktop${digest}`,
-    'ghcr.io/m1k1o/neko/firefox:3',
-    `ghcr.io/m1k1o/neko/chromium:3${digest}`,
   ])
     assert.isTrue(own.isAllowedImage(name), name);
   for (const name of [
     '',
     'nekogate/gateway',
+    'ghcr.io/m1k1o/neko/firefox:3',
     'xnekogate/desktop',
-    'ghcr.io/m1k1o/nekox/firefox',
+    'ghcr.io/example/nekox/firefox',
     'ghcr.io/other/neko/firefox',
-    'ghcr.io/m1k1o/neko/../../evil',
+    'ghcr.io/example/neko/../../evil',
     'NEKOGATE/desktop',
     'nekogate/desktop evil',
     'nekogate/desktop\n',
   ])
     assert.isFalse(own.isAllowedImage(name), name);
+});
+
+test('only images on the list for it start as root, and with nothing but what their first process needs', () => {
+  const own = policy(['nekogate/desktop*'], ['ghcr.io/m1k1o/neko/*:3']);
+  const body = (Image: string, capabilities: object) => {
+    const good = goodBody();
+    return create({ ...good, Image, HostConfig: { ...good.HostConfig, ...capabilities } });
+  };
+  const six = { CapAdd: [...FIRST_PROCESS_CAPABILITIES] };
+
+  own.check(body('ghcr.io/m1k1o/neko/firefox:3', six));
+  own.check(body('ghcr.io/m1k1o/neko/firefox:3', {}));
+  own.checkRootImage('ghcr.io/m1k1o/neko/firefox:3');
+
+  for (const call of [
+    body('nekogate/desktop:1', six),
+    body('nekogate/desktop:1', { CapAdd: [] }),
+    body('ghcr.io/m1k1o/neko/firefox:2', six),
+    body('ghcr.io/m1k1o/neko/firefox:3', { CapAdd: ['NET_RAW'] }),
+    body('ghcr.io/m1k1o/neko/firefox:3', { CapAdd: [...FIRST_PROCESS_CAPABILITIES, 'SYS_ADMIN'] }),
+  ])
+    assert.equal(refusalOf(own, call).code, 'POLICY_REFUSED');
+  for (const name of ['nekogate/desktop:1', 'ghcr.io/m1k1o/neko/firefox:2', 'ghcr.io/m1k1o/neko/../evil:3'])
+    assert.throws(() => own.checkRootImage(name), /starts as root.*--allow-root-image/);
 });
 
 test('a pattern with a tag holds to it', () => {
@@ -377,10 +403,11 @@ test('pulls are of allowed images, and from nowhere but their registry', () => {
     assert.equal(refusalOf(own, pull(query)).code, 'POLICY_REFUSED');
 });
 
-function policy(allowImages = DEFAULT_ALLOWED_IMAGES): DockerPolicy {
+function policy(allowImages = DEFAULT_ALLOWED_IMAGES, allowRootImages: string[] = []): DockerPolicy {
   const made = new DockerPolicy({
     agentId: 'host-1',
     allowImages,
+    allowRootImages,
     udpPorts: { min: 59_000, max: 59_999 },
     udpPortsMax: 8,
     publishAddress: '',

@@ -24,6 +24,8 @@ export interface PolicyOptions {
   agentId: string;
   /** Which images sessions may run; `*` stands for any text, and a pattern without a tag takes every tag. */
   allowImages: readonly string[];
+  /** Further ones, which may also start as root, with what `FIRST_PROCESS_CAPABILITIES` says. */
+  allowRootImages?: readonly string[];
   /** UDP ports that may be published, both ends included. */
   udpPorts: { min: number; max: number };
   /** How many of them one session may have. */
@@ -34,7 +36,7 @@ export interface PolicyOptions {
   seccompProfile?: string | undefined;
 }
 
-export const DEFAULT_ALLOWED_IMAGES = ['nekogate/desktop*', 'ghcr.io/m1k1o/neko/*'];
+export const DEFAULT_ALLOWED_IMAGES = ['nekogate/desktop*'];
 
 type Rule = (call: DockerCall, match: RegExpExecArray) => AllowedCall;
 
@@ -51,15 +53,21 @@ const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
 export class DockerPolicy {
   readonly #options: PolicyOptions;
   readonly #images: RegExp[];
+  readonly #rootImages: RegExp[];
   /** Ids of this agent's containers and networks; names of its volumes. */
   readonly #own = new Set<string>();
   readonly #rules: [method: string, path: RegExp, rule: Rule][];
 
   constructor(options: PolicyOptions) {
     this.#options = options;
-    this.#images = options.allowImages.map(patternOf);
+    this.#rootImages = (options.allowRootImages ?? []).map(patternOf);
+    this.#images = [...options.allowImages.map(patternOf), ...this.#rootImages];
     const label = `nekogate.agent=${options.agentId}`;
-    const container = containerBody({ ...options, isAllowedImage: (name) => this.isAllowedImage(name) });
+    const container = containerBody({
+      ...options,
+      isAllowedImage: (name) => this.isAllowedImage(name),
+      mayStartAsRoot: (name) => this.#mayStartAsRoot(name),
+    });
     const ofOwn = (kind: string, rest = ''): RegExp => new RegExp(`^/${kind}/(${OBJECT_ID})${rest}$`);
     this.#rules = [
       ['GET', /^\/_ping$/, this.#plain(NO_QUERY)],
@@ -125,8 +133,21 @@ export class DockerPolicy {
     if (!this.isAllowedImage(name))
       throw new GatewayError(
         'POLICY_REFUSED',
-        `the image ${name} is not on this host's list (${this.#options.allowImages.join(', ')}); its operator adds it by --allow-image`,
+        `the image ${name} is not on this host's list (${this.#options.allowImages.join(', ')}); its operator adds it by --allow-image, or by --allow-root-image if it starts as root, as neko's own images do`,
       );
+  }
+
+  /** For an image that starts as root. @throws GatewayError POLICY_REFUSED */
+  checkRootImage(name: string): void {
+    if (!this.#mayStartAsRoot(name))
+      throw new GatewayError(
+        'POLICY_REFUSED',
+        `the image ${name} starts as root, which this host doesn't let it; use one with a USER of its own, or have the host's operator allow it by --allow-root-image`,
+      );
+  }
+
+  #mayStartAsRoot(name: string): boolean {
+    return this.isAllowedImage(name) && this.#rootImages.some((image) => image.test(name));
   }
 
   /** A container, network or volume that is this agent's, as the daemon said. */

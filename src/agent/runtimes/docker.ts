@@ -30,6 +30,8 @@ export interface DockerRuntimeOptions {
   /** What sessions run that name no image. */
   image: string;
   allowImages?: readonly string[];
+  /** Further ones, that may start as root. */
+  allowRootImages?: readonly string[];
   /** Addresses that viewers are to send media to. */
   nat1to1: readonly string[];
   slices?: SliceOptions;
@@ -73,6 +75,7 @@ export class DockerRuntime implements Runtime {
       agentId: options.agentId,
       // Its operator named that one, too.
       allowImages: [...(options.allowImages ?? DEFAULT_ALLOWED_IMAGES), options.image],
+      allowRootImages: options.allowRootImages ?? [],
       udpPorts: slices.range,
       udpPortsMax: slices.size,
       publishAddress: options.publishAddress ?? '',
@@ -110,6 +113,7 @@ export class DockerRuntime implements Runtime {
     const image = this.#imageOf(spec);
     this.#watchDocker();
     const facts = await this.#getImage(image, options);
+    if (facts.startsAsRoot) this.#policy.checkRootImage(image);
     const passOver = new Set<number>();
     for (let tries = 1; ; tries += 1) {
       signal.throwIfAborted();
