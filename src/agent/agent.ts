@@ -97,7 +97,12 @@ export class Agent {
         instanceId,
         version: options.version,
         hostname: hostname().slice(0, 256),
-        capabilities: { runtimes: [runtime.name], streamer: options.streamer, maxSessions: options.maxSessions },
+        capabilities: {
+          runtimes: [runtime.name],
+          streamer: options.streamer,
+          maxSessions: options.maxSessions,
+          ...(runtime.mountRoots && { mountRoots: [...runtime.mountRoots] }),
+        },
         sessions: this.#sessions.inventory(),
         logins: this.#logins.listDetached(),
       }),

@@ -16,6 +16,8 @@ with --runtime docker, at DOCKER_HOST or unix:///var/run/docker.sock:
   --allow-image NAME  an image that sessions may run, * for any text; again for more (nekogate/desktop*)
   --allow-root-image NAME
                       the same for images that start as root, as neko's own do (none); they get six capabilities
+  --mount-root NAME=FOLDER[:ro]
+                      a folder of this host that sessions may have parts of, with :ro only for reading; again for more
   --udp-range A-B     the host's UDP ports for media (59000-59999)
   --udp-slice N       how many of them a session has, one for each viewer (8)
   --udp-mux           one UDP port a session, shared by its viewers
@@ -31,6 +33,7 @@ export const RUNTIME_OPTIONS = {
   image: { type: 'string' },
   'allow-image': { type: 'string', multiple: true },
   'allow-root-image': { type: 'string', multiple: true },
+  'mount-root': { type: 'string', multiple: true },
   'udp-range': { type: 'string' },
   'udp-slice': { type: 'string' },
   'udp-mux': { type: 'boolean' },
@@ -46,6 +49,7 @@ const DOCKER_ONLY = [
   'image',
   'allow-image',
   'allow-root-image',
+  'mount-root',
   'udp-range',
   'udp-slice',
   'udp-mux',
@@ -57,12 +61,21 @@ const DOCKER_ONLY = [
 const PortNumber = z.int().min(1).max(65_535);
 const Port = z.coerce.number().pipe(PortNumber);
 
+const MountRootText = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,63}=\/.*$/, 'is like data=/srv/data or data=/srv/data:ro')
+  .transform((text) => {
+    const [, name = '', path = '', readOnly] = /^([^=]+)=(.*?)(:ro)?$/.exec(text) ?? [];
+    return { name, path, isWritable: readOnly === undefined };
+  });
+
 const RuntimeValues = z
   .object({
     runtime: z.enum(['process', 'docker']),
     image: z.string().default('nekogate/desktop'),
     'allow-image': z.array(z.string().min(1)).optional(),
     'allow-root-image': z.array(z.string().min(1)).optional(),
+    'mount-root': z.array(MountRootText).max(64).default([]),
     'udp-range': z
       .string()
       .regex(/^\d+-\d+$/, 'is like 59000-59999')
@@ -136,6 +149,7 @@ export function dockerOptionsOf(
     image: choice.image,
     allowRootImages: choice['allow-root-image'] ?? [],
     ...(choice['allow-image'] ? { allowImages: choice['allow-image'] } : {}),
+    mountRoots: choice['mount-root'],
     nat1to1,
     slices: { range: { min, max }, size: choice['udp-slice'] },
     udpMux: choice['udp-mux'],

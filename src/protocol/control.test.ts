@@ -52,6 +52,7 @@ test('a session that names nothing gets 1280x720 at 25 frames a second, with sou
   assert.deepEqual(message.payload.command.spec, {
     screen: { width: 1280, height: 720, rate: 25 },
     audio: true,
+    mounts: [],
     environment: {},
     resources: { cpus: 2, memoryMb: 2048, pids: 512, shmMb: 512 },
     restart: 'never',
@@ -120,6 +121,8 @@ test.for([
   { image: 'nekogate/desktop' },
   { image: 'localhost:5000/desk@sha256:' + 'a'.repeat(64) },
   { resources: { cpus: 0.5 } },
+  { mounts: [{ root: 'data', path: 'ann/files', target: '/mnt/files', readOnly: false }] },
+  { mounts: [{ root: 'data', target: '/home/neko/.cache/x' }] },
   { home: 'ann-browser', idleTimeoutSeconds: 1, maxDurationSeconds: 86_400, restart: 'on-failure' },
 ])('a session can be ordered with %j', (choice) => {
   assert.ok(SessionSpec.safeParse(choice).success);
@@ -137,6 +140,18 @@ test.for([
   { idleTimeoutSeconds: 0 },
   { maxDurationSeconds: 1e12 },
   { restart: 'always' },
+  { mounts: [{ root: '/srv', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', path: '../x', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', path: 'a/./b', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', path: '/etc', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', path: '', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', path: 'a\0b', target: '/mnt/x' }] },
+  { mounts: [{ root: 'data', target: '/mnt' }] },
+  { mounts: [{ root: 'data', target: '/etc/x' }] },
+  { mounts: [{ root: 'data', target: '/mnt/../etc' }] },
+  { mounts: [{ root: 'data', target: '/home/neko' }] },
+  { mounts: [{ root: 'data', target: '/mnt/x', source: '/etc' }] },
+  { mounts: ['a', 'b'].map((path) => ({ root: 'data', path, target: '/mnt/x' })) },
 ])('a session can not be ordered with %j', (choice) => {
   assert.ok(!SessionSpec.safeParse(choice).success);
 });

@@ -69,6 +69,8 @@ const FROM_AGENT = {
       runtimes: z.array(Text).max(16),
       streamer: z.enum(['neko', 'embedded']),
       maxSessions: z.int().min(0).max(SESSIONS_MAX_PER_AGENT),
+      /** Names of the folders of its host that sessions may have parts of. */
+      mountRoots: z.array(Id).max(64).optional(),
     }),
     sessions: z.array(SessionReport).max(SESSIONS_MAX_PER_AGENT),
     /** Those without a connected client now; the gateway ends those that nobody may resume any more. */

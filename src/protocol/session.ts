@@ -45,6 +45,33 @@ export type Resources = z.infer<typeof Resources>;
 const IMAGE =
   /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
+/** Folders of the host that one session may have. */
+const MOUNTS_MAX = 16;
+
+/** Where in a container a folder of the host may be: where people expect their files, and no program its own. */
+export const MountTarget = z
+  .string()
+  .max(255)
+  .regex(
+    /^\/(?:mnt|media|srv|data|home\/[a-z][a-z0-9_-]{0,31})(?:\/\.?[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){1,8}$/,
+    'is not below /mnt, /media, /srv, /data or a home',
+  );
+
+const Mount = z.strictObject({
+  root: Id.describe('One that the host’s operator declared'),
+  path: z
+    .string()
+    .max(1024)
+    .refine(
+      (path) => !path.includes('\0') && path.split('/').every((part) => !['', '.', '..'].includes(part)),
+      'is not like folder/of/it',
+    )
+    .optional()
+    .describe('A folder in it; left out, all of it'),
+  target: MountTarget.describe('Where it is in the container, below /mnt, /media, /srv, /data or a home'),
+  readOnly: z.boolean().default(true).describe('false only where the root allows it'),
+});
+
 const DAY_SECONDS = 24 * 60 * 60;
 
 const FIELDS = {
@@ -70,6 +97,11 @@ const FIELDS = {
     )
     .refine((variables) => Object.keys(variables).length <= 64, 'at most 64 variables')
     .describe("Of the program, beside the desktop's own"),
+  mounts: z
+    .array(Mount)
+    .max(MOUNTS_MAX)
+    .refine((mounts) => new Set(mounts.map(({ target }) => target)).size === mounts.length, 'has one target twice')
+    .describe('Folders of the host; only hosts with a container runtime that declare these roots take them'),
   resources: Resources.describe('Limits; only hosts with a container runtime can keep them'),
   home: Id.describe(
     'The name of a home folder that outlives the session, on the host where it was first used. One session at a time has it',
@@ -99,6 +131,7 @@ export const SessionSpec = z.object({
   screen: Screen.prefault({}),
   audio: FIELDS.audio.default(true),
   environment: FIELDS.environment.default({}),
+  mounts: FIELDS.mounts.default([]),
   resources: FIELDS.resources.prefault({}),
   home: FIELDS.home.optional(),
   idleTimeoutSeconds: FIELDS.idleTimeoutSeconds.optional(),

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { assert, test } from 'vitest';
@@ -11,6 +11,7 @@ import type { RunningSession } from '../../src/agent/runtimes/runtime.ts';
 import { GatewayError, type FailureCode } from '../../src/errors.ts';
 import { SessionSpec } from '../../src/protocol/session.ts';
 import { openDaemonLink, openDockerHost, untilHealth, type DockerHost } from '../harness/docker-runtime.ts';
+import { temporaryFolder } from '../harness/folder.ts';
 
 test('a session is a container with limits, without capabilities, on a network of its own, with its ports one to one', async () => {
   await using host = await openDockerHost(24_000);
@@ -304,6 +305,38 @@ test('a home outlives its session, and one session at a time has it', async () =
   assert.equal(error.code, 'CONFLICT');
   assert.equal(text, 'kept');
   await second.stop();
+});
+
+test('a session has folders of a declared root, to read or to write, and none once a link is in its place', async () => {
+  await using host = await openDockerHost(24_210);
+  await using shared = await temporaryFolder();
+  for (const name of ['read', 'write']) await mkdir(join(shared.path, name), { mode: 0o777 });
+  await chmod(join(shared.path, 'write'), 0o777);
+  await chmod(shared.path, 0o755);
+  await writeFile(join(shared.path, 'read', 'text'), 'from the host');
+  const runtime = host.open({ mountRoots: [{ name: 'shared', path: shared.path, isWritable: true }] });
+  await using stack = new AsyncDisposableStack();
+  const session = await host.start(runtime, 's-1', {
+    mounts: [
+      { root: 'shared', path: 'read', target: '/mnt/read', readOnly: true },
+      { root: 'shared', path: 'write', target: '/mnt/write', readOnly: false },
+    ],
+  });
+  stack.defer(() => session.stop());
+  const run = (command: string): Promise<string> =>
+    host.docker.run(['exec', 'nekogate-s-1', 'sh', '-c', `(${command}) 2>&1 || true`]);
+
+  assert.equal(await run('cat /mnt/read/text'), 'from the host');
+  assert.match(await run('echo x > /mnt/read/text'), /Read-only file system/);
+  await run('echo back > /mnt/write/text');
+  assert.equal(await readFile(join(shared.path, 'write', 'text'), 'utf8'), 'back\n');
+
+  await rm(join(shared.path, 'write'), { recursive: true });
+  await symlink('/etc', join(shared.path, 'write'));
+  await host.docker.run(['kill', 'nekogate-s-1']);
+
+  const failed = await untilHealth(session, ({ state }) => state === 'failed');
+  assert.equal(failed.state === 'failed' && failed.reason.code, 'POLICY_REFUSED');
 });
 
 test('a home is removed once no session has it, and only where it is of this agent', async () => {

@@ -2,6 +2,7 @@ import type { ContainerCreateOptions } from 'dockerode';
 import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
 import { containerEnvironment, type ContainerSettings } from './environment.ts';
 import { homeVolumeOf } from './homes.ts';
+import type { Bind } from './mounts.ts';
 import type { ImageFacts } from './replies.ts';
 
 const MIB = 1024 * 1024;
@@ -12,6 +13,8 @@ export interface ContainerPlan extends ContainerSettings {
   /** The name of the session's network. */
   network: string;
   labels: Record<string, string>;
+  /** Folders of the host. */
+  binds: readonly Bind[];
   publishAddress: string;
   seccompProfile: string | undefined;
 }
@@ -33,8 +36,12 @@ export function containerBodyOf(plan: ContainerPlan): ContainerCreateOptions {
       PortBindings: Object.fromEntries(
         udpPorts.map((port) => [`${port}/udp`, [{ HostIp: plan.publishAddress, HostPort: String(port) }]]),
       ),
-      Mounts:
-        spec.home === undefined ? [] : [{ Type: 'volume', Source: homeVolumeOf(spec.home), Target: homeIn(facts) }],
+      Mounts: [
+        ...(spec.home === undefined
+          ? []
+          : [{ Type: 'volume' as const, Source: homeVolumeOf(spec.home), Target: homeIn(facts) }]),
+        ...plan.binds,
+      ],
       Init: true,
       CapDrop: ['ALL'],
       ...(facts.startsAsRoot ? { CapAdd: [...FIRST_PROCESS_CAPABILITIES] } : {}),

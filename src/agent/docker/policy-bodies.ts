@@ -1,10 +1,13 @@
 // The bodies that an agent may send to Docker, field by field. A field that is not here is refused, whatever its value: Privileged,
 // Devices, Binds, VolumesFrom, PidMode, Sysctls, Runtime and all those that a later version of the API may bring.
 import { z } from 'zod';
-import { Id } from '../../protocol/session.ts';
+import { Id, MountTarget } from '../../protocol/session.ts';
 import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
+import { isMountable, type MountRoot } from './mounts.ts';
 import type { PolicyOptions } from './policy.ts';
 
+/** A home, and as many folders of the host as a spec takes. */
+const MOUNTS_MAX = 17;
 const MIB = 1024 * 1024;
 const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
 /** The name of a volume that is a home. */
@@ -42,6 +45,28 @@ interface ContainerRules extends Omit<PolicyOptions, 'allowImages' | 'allowRootI
   mayStartAsRoot: (name: string) => boolean;
 }
 
+const HOME_MOUNT = z.strictObject({
+  Type: z.literal('volume'),
+  Source: HomeVolume,
+  Target: z.string().regex(/^\/home\/[a-z][a-z0-9_-]{0,31}$/),
+});
+
+/** A folder in a declared root as it is on the disk at this moment: a path with a link or `..` in it is not its own real path. */
+function bindMount(roots: readonly MountRoot[]) {
+  return z
+    .strictObject({
+      Type: z.literal('bind'),
+      Source: z.string().max(4096),
+      Target: MountTarget,
+      ReadOnly: z.boolean(),
+      BindOptions: z.strictObject({ Propagation: z.literal('rprivate'), NonRecursive: z.literal(true) }),
+    })
+    .refine(
+      ({ Source, ReadOnly }) => isMountable(roots, Source, ReadOnly),
+      'is not a folder in a declared root that may be had so',
+    );
+}
+
 export function containerBody(rules: ContainerRules): z.ZodType<Record<string, unknown>> {
   const { min, max } = rules.udpPorts;
   const udpPort = z
@@ -68,14 +93,10 @@ export function containerBody(rules: ContainerRules): z.ZodType<Record<string, u
           z.tuple([z.strictObject({ HostIp: z.literal(rules.publishAddress), HostPort: z.string() })]),
         ),
         Mounts: z
-          .array(
-            z.strictObject({
-              Type: z.literal('volume'),
-              Source: HomeVolume,
-              Target: z.string().regex(/^\/home\/[a-z][a-z0-9_-]{0,31}$/),
-            }),
-          )
-          .max(1),
+          .array(z.discriminatedUnion('Type', [HOME_MOUNT, bindMount(rules.mountRoots ?? [])]))
+          .max(MOUNTS_MAX)
+          .refine((all) => all.filter(({ Type }) => Type === 'volume').length <= 1, 'has more than one home')
+          .refine((all) => new Set(all.map(({ Target }) => Target)).size === all.length, 'has one target twice'),
         Init: z.literal(true),
         CapDrop: z.tuple([z.literal('ALL')]),
         CapAdd: z.array(z.enum(FIRST_PROCESS_CAPABILITIES)).max(FIRST_PROCESS_CAPABILITIES.length).optional(),

@@ -1,9 +1,13 @@
+import { mkdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { assert, test } from 'vitest';
+import { temporaryFolder } from '../../../test/harness/folder.ts';
 import { GatewayError } from '../../errors.ts';
 import { SessionSpec } from '../../protocol/session.ts';
 import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
 import { containerBodyOf } from './container-body.ts';
 import { encodeLabels } from './labels.ts';
+import { openMountRoots, type MountRoot } from './mounts.ts';
 import { DEFAULT_ALLOWED_IMAGES, DockerPolicy, type DockerCall } from './policy.ts';
 
 const OWN = 'a'.repeat(64);
@@ -355,6 +359,75 @@ test('images are those of the list, whatever their tag or digest, and no others'
     assert.isFalse(own.isAllowedImage(name), name);
 });
 
+test('of the host a container gets folders of declared roots, as they are written and as they may be had', async () => {
+  await using shared = await openShared();
+  const { own, mounting, folder } = shared;
+
+  for (const mount of [
+    { Source: folder, ReadOnly: true },
+    { Source: join(folder, 'sub', 'deep'), ReadOnly: true },
+    { Source: join(folder, 'writable'), ReadOnly: false },
+    { Source: join(folder, 'writable', 'x'), ReadOnly: false, Target: '/home/neko/Downloads' },
+  ])
+    own.check(mounting(mount));
+
+  const refused: [what: string, mount: Record<string, unknown>][] = [
+    ['the root folder', { Source: '/' }],
+    ['processes', { Source: '/proc' }],
+    ['the kernel', { Source: '/sys' }],
+    ['devices', { Source: '/dev' }],
+    ['settings', { Source: '/etc' }],
+    ["Docker's socket", { Source: '/var/run/docker.sock' }],
+    ['a folder beside the root', { Source: join(folder, '..', 'beside') }],
+    ['a folder that only begins like it', { Source: `${folder}-private` }],
+    ['what contains the root', { Source: dirname(folder) }],
+    ['a way out by ..', { Source: `${folder}/../private` }],
+    ['a way by .. that ends inside', { Source: `${folder}/sub/../sub` }],
+    ['a slash at the end', { Source: `${folder}/` }],
+    ['two slashes', { Source: `${folder}//sub` }],
+    ['a relative path', { Source: 'sub' }],
+    ['a link out of it', { Source: join(folder, 'out') }],
+    ['what lies behind a link out of it', { Source: join(folder, 'out', 'passwd') }],
+    ['a link that stays inside', { Source: join(folder, 'in') }],
+    ['a link to the root folder', { Source: join(folder, 'everything', 'etc') }],
+    ['a file', { Source: join(folder, 'file') }],
+    ['nothing', { Source: join(folder, 'nothing') }],
+    ['a folder to write, in a root to read', { Source: join(folder, 'sub'), ReadOnly: false }],
+    ['a folder without a word on writing', { Source: join(folder, 'sub'), ReadOnly: undefined }],
+    ['a target of the system', { Target: '/etc' }],
+    ['a target over programs', { Target: '/usr/bin' }],
+    ["a target over the container's own processes", { Target: '/proc/sys' }],
+    ['a whole home as target', { Target: '/home/neko' }],
+    ['a target with ..', { Target: '/mnt/../etc' }],
+    ['no target', { Target: '' }],
+    ['mounts below it, too', { BindOptions: { Propagation: 'rprivate' } }],
+    ['a propagation to the host', { BindOptions: { Propagation: 'rshared', NonRecursive: true } }],
+    [
+      'a folder that Docker makes',
+      { BindOptions: { Propagation: 'rprivate', NonRecursive: true, CreateMountpoint: true } },
+    ],
+    ['options of a volume', { VolumeOptions: {} }],
+    ['a volume by a path', { Type: 'volume' }],
+    ['a file system in memory', { Type: 'tmpfs' }],
+    ['a named pipe', { Type: 'npipe' }],
+  ];
+  for (const [what, mount] of refused) assert.throws(() => own.check(mounting(mount)), /POLICY|refused/, what);
+  assert.throws(() => own.check(mounting({}, {})), /one target twice/);
+  assert.throws(() => policy().check(mounting({})), /declared root/);
+});
+
+test('a folder that was let through is refused once a link is in its place', async () => {
+  await using shared = await openShared();
+  const { own, mounting, folder } = shared;
+  const call = mounting({ Source: join(folder, 'sub', 'deep') });
+  own.check(call);
+
+  await rm(join(folder, 'sub'), { recursive: true });
+  await symlink('/etc', join(folder, 'sub'));
+
+  assert.equal(refusalOf(own, call).code, 'POLICY_REFUSED');
+});
+
 test('only images on the list for it start as root, and with nothing but what their first process needs', () => {
   const own = policy(['nekogate/desktop*'], ['ghcr.io/m1k1o/neko/*:3']);
   const body = (Image: string, capabilities: object) => {
@@ -403,11 +476,16 @@ test('pulls are of allowed images, and from nowhere but their registry', () => {
     assert.equal(refusalOf(own, pull(query)).code, 'POLICY_REFUSED');
 });
 
-function policy(allowImages = DEFAULT_ALLOWED_IMAGES, allowRootImages: string[] = []): DockerPolicy {
+function policy(
+  allowImages = DEFAULT_ALLOWED_IMAGES,
+  allowRootImages: string[] = [],
+  mountRoots: MountRoot[] = [],
+): DockerPolicy {
   const made = new DockerPolicy({
     agentId: 'host-1',
     allowImages,
     allowRootImages,
+    mountRoots,
     udpPorts: { min: 59_000, max: 59_999 },
     udpPortsMax: 8,
     publishAddress: '',
@@ -415,6 +493,40 @@ function policy(allowImages = DEFAULT_ALLOWED_IMAGES, allowRootImages: string[] 
   });
   made.own(OWN);
   return made;
+}
+
+/** A root to read with a writable one in it, and what people try with them. */
+async function openShared() {
+  const temporary = await temporaryFolder();
+  const path = await realpath(temporary.path);
+  const folder = join(path, 'shared');
+  for (const name of ['shared/sub/deep', 'shared/writable/x', 'shared-private', 'private', 'beside'])
+    await mkdir(join(path, name), { recursive: true });
+  await writeFile(join(folder, 'file'), '');
+  await symlink('/etc', join(folder, 'out'));
+  await symlink('/', join(folder, 'everything'));
+  await symlink('sub', join(folder, 'in'));
+  const roots = openMountRoots(
+    [
+      { name: 'shared', path: folder, isWritable: false },
+      { name: 'writable', path: join(folder, 'writable'), isWritable: true },
+    ],
+    [],
+  );
+  const mounting = (...mounts: Record<string, unknown>[]): DockerCall => {
+    const good = goodBody();
+    const bind = {
+      Type: 'bind',
+      Source: folder,
+      Target: '/mnt/shared',
+      ReadOnly: true,
+      BindOptions: { Propagation: 'rprivate', NonRecursive: true },
+    };
+    const Mounts = [...(good.HostConfig?.Mounts ?? []), ...mounts.map((mount) => ({ ...bind, ...mount }))];
+    return create({ ...good, HostConfig: { ...good.HostConfig, Mounts } });
+  };
+  const own = policy(DEFAULT_ALLOWED_IMAGES, [], roots);
+  return { own, mounting, folder, [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose]() };
 }
 
 function labels(): Record<string, string> {
@@ -438,6 +550,7 @@ function goodBody() {
     nat1to1: ['192.0.2.1'],
     secrets: { adminPassword: 'a', userPassword: 'u' },
     network: 'nekogate-s-1',
+    binds: [],
     labels: labels(),
     publishAddress: '',
     seccompProfile: PROFILE,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
 import { SessionSpec } from '../../protocol/session.ts';
+import type { MountRoot } from './mounts.ts';
 import { containerBody, HOME_VOLUME, networkBody, volumeBody } from './policy-bodies.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -26,6 +27,8 @@ export interface PolicyOptions {
   allowImages: readonly string[];
   /** Further ones, which may also start as root, with what `FIRST_PROCESS_CAPABILITIES` says. */
   allowRootImages?: readonly string[];
+  /** Folders of the host that containers may have parts of, by `openMountRoots`. */
+  mountRoots?: readonly MountRoot[];
   /** UDP ports that may be published, both ends included. */
   udpPorts: { min: number; max: number };
   /** How many of them one session may have. */

@@ -121,6 +121,7 @@ async function factsOf(
     folder,
     adminPassword,
     memoryMb: spec.resources.memoryMb,
+    mounts: spec.mounts,
     ports,
     baseUrl,
     health: await healthOf(facts, { baseUrl, adminPassword }),

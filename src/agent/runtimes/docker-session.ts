@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { RestartPolicy, type RestartLimits } from '../../desktop/restart-policy.ts';
 import { toGatewayError } from '../../errors.ts';
-import type { Failure } from '../../protocol/session.ts';
+import type { Failure, SessionSpec } from '../../protocol/session.ts';
 import { describeEnd } from '../docker/ends.ts';
 import type { DockerEngine } from '../docker/engine.ts';
 import { isUnavailable } from '../docker/failures.ts';
@@ -28,6 +28,7 @@ export interface DockerSessionFacts {
   folder: string;
   adminPassword: string;
   memoryMb: number;
+  mounts: SessionSpec['mounts'];
   ports: UdpPorts;
   /** Where its neko answered last; empty when that isn't known. */
   baseUrl: string;
@@ -39,6 +40,8 @@ export interface DockerSessionParts {
   limits: RestartLimits;
   /** Container, network, folder and ports. */
   owned: AsyncDisposableStack;
+  /** Called before its container is started again; throws when it may not be, any more. */
+  beforeStart: () => void;
   log: Logger;
 }
 
@@ -267,6 +270,7 @@ export class DockerSession implements RunningSession {
     for (let waitMs: number | undefined = delayMs; ;) {
       await sleep(waitMs, undefined, { signal: this.#ending.signal });
       try {
+        this.#parts.beforeStart();
         await engine.start(this.containerId);
         return undefined;
       } catch (thrown) {

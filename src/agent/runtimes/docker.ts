@@ -10,6 +10,7 @@ import { DockerEngine } from '../docker/engine.ts';
 import { isPortTaken, isStatus } from '../docker/failures.ts';
 import { homeVolumeOf } from '../docker/homes.ts';
 import { encodeLabels, portsOf } from '../docker/labels.ts';
+import { bindsOf, openMountRoots, type MountRoot } from '../docker/mounts.ts';
 import { DEFAULT_ALLOWED_IMAGES, DockerPolicy } from '../docker/policy.ts';
 import { untilReady } from '../docker/readiness.ts';
 import { foldersOf, makeFolder, Remover, type Remains } from '../docker/remains.ts';
@@ -41,6 +42,8 @@ export interface DockerRuntimeOptions {
   tcpMux?: number | undefined;
   /** The host's address that UDP ports are published on; all of them when left out. */
   publishAddress?: string;
+  /** Folders of the host that sessions may have parts of. */
+  mountRoots?: readonly MountRoot[];
   /** A file with the seccomp profile of sessions; the daemon's own when left out. */
   seccompFile?: string | undefined;
   restartLimits?: RestartLimits;
@@ -60,15 +63,20 @@ export class DockerRuntime implements Runtime {
   readonly #slices: UdpSlices;
   readonly #remover: Remover;
   readonly #seccompProfile: string | undefined;
+  readonly #mountRoots: readonly MountRoot[];
   readonly #epoch = randomUUID();
   /** By container; with what is claimed of the host for it. */
   readonly #sessions = new Map<string, { session: DockerSession; claims: SocketClaim[] }>();
   #watch: DockerWatch | undefined;
 
-  /** @throws GatewayError DOCKER_UNAVAILABLE for an address that is none, DEPENDENCY_MISSING for a profile that can't be read */
+  /**
+   * @throws GatewayError DOCKER_UNAVAILABLE for an address that is none, DEPENDENCY_MISSING for a profile that can't be read, BAD_REQUEST for
+   * a folder of the host that sessions can't have
+   */
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
     this.#seccompProfile = options.seccompFile === undefined ? undefined : readProfile(options.seccompFile);
+    this.#mountRoots = openMountRoots(options.mountRoots ?? [], placesOfOurs(options));
     const slices = sliceOptionsOf(options);
     this.udpPorts = slices.range;
     this.#policy = new DockerPolicy({
@@ -76,6 +84,7 @@ export class DockerRuntime implements Runtime {
       // Its operator named that one, too.
       allowImages: [...(options.allowImages ?? DEFAULT_ALLOWED_IMAGES), options.image],
       allowRootImages: options.allowRootImages ?? [],
+      mountRoots: this.#mountRoots,
       udpPorts: slices.range,
       udpPortsMax: slices.size,
       publishAddress: options.publishAddress ?? '',
@@ -86,6 +95,10 @@ export class DockerRuntime implements Runtime {
       (await this.#engine.listAllLabels()).map(portsOf).filter((ports) => ports !== undefined),
     );
     this.#remover = new Remover(this.#engine, options.log);
+  }
+
+  get mountRoots(): string[] {
+    return this.#mountRoots.map(({ name }) => name);
   }
 
   get freeSlots(): number {
@@ -104,6 +117,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async prepare(spec: SessionSpec, options: StartOptions): Promise<void> {
+    bindsOf(this.#mountRoots, spec.mounts);
     await this.#getImage(this.#imageOf(spec), options);
   }
 
@@ -204,6 +218,7 @@ export class DockerRuntime implements Runtime {
       secrets,
       network,
       labels,
+      binds: bindsOf(this.#mountRoots, spec.mounts),
       nat1to1: this.#options.nat1to1,
       udpMux: this.#options.udpMux ?? false,
       tcpMux: this.#options.tcpMux,
@@ -215,6 +230,7 @@ export class DockerRuntime implements Runtime {
     );
     remains.containerId = containerId;
     signal.throwIfAborted();
+    this.#recheckMounts(spec.mounts);
     await this.#engine.start(containerId);
     onProgress('waiting for the first frame');
     const container = { id: containerId, adminPassword: secrets.adminPassword, memoryMb: spec.resources.memoryMb };
@@ -227,6 +243,7 @@ export class DockerRuntime implements Runtime {
       folder: remains.folder,
       adminPassword: secrets.adminPassword,
       memoryMb: spec.resources.memoryMb,
+      mounts: spec.mounts,
       ports: slice.ports,
       baseUrl,
       health: { state: 'running' },
@@ -254,9 +271,15 @@ export class DockerRuntime implements Runtime {
   #own(facts: DockerSessionFacts, owned: AsyncDisposableStack, claims: SocketClaim[]): DockerSession {
     const { restartLimits: limits = RESTART_LIMITS, log } = this.#options;
     owned.defer(() => void this.#sessions.delete(facts.containerId));
-    const session = new DockerSession(facts, { engine: this.#engine, limits, owned, log });
+    const beforeStart = (): void => this.#recheckMounts(facts.mounts);
+    const session = new DockerSession(facts, { engine: this.#engine, limits, owned, beforeStart, log });
     this.#sessions.set(facts.containerId, { session, claims });
     return session;
+  }
+
+  /** Docker looks for the folders at each start, and by then a link may be where one was. @throws GatewayError POLICY_REFUSED */
+  #recheckMounts(mounts: SessionSpec['mounts']): void {
+    bindsOf(this.#mountRoots, mounts);
   }
 
   #watchDocker(): void {
@@ -281,6 +304,11 @@ export class DockerRuntime implements Runtime {
 
 function sliceOptionsOf({ slices = DEFAULT_SLICES, udpMux = false }: DockerRuntimeOptions): SliceOptions {
   return udpMux ? { ...slices, size: 1 } : slices;
+}
+
+/** Docker's socket is as good as root, and in the sessions' folders lie tokens. */
+function placesOfOurs({ dockerHost, runtimeDir }: DockerRuntimeOptions): string[] {
+  return [runtimeDir, ...(dockerHost.startsWith('unix://') ? [dockerHost.slice('unix://'.length)] : [])];
 }
 
 function newPassword(): string {

@@ -93,6 +93,24 @@ test('a session whose program keeps ending does not start, for the reason that i
   assert.isEmpty(host.folders());
 });
 
+test('what only a container can give is refused by a host without them', async () => {
+  await using host = await openHost();
+
+  for (const wish of [
+    { image: 'nekogate/desktop' },
+    { mounts: [{ root: 'data', target: '/mnt/x' }] },
+    { resources: { cpus: 1 } },
+  ]) {
+    const start = host.runtime.start('session-1', SessionSpec.parse(wish), {
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    });
+    const failure = await failureOf(start);
+    assert.equal(failure.code, 'BAD_REQUEST');
+    assert.match(failure.message, /can't be had.*--runtime docker/);
+  }
+});
+
 test('a session called off while it starts leaves nothing behind', async () => {
   await using host = await openHost();
   const calledOff = new AbortController();

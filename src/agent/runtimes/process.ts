@@ -149,13 +149,15 @@ export class ProcessRuntime implements Runtime {
 }
 
 /** What was asked for and can't be had is refused: nobody should believe in a limit that isn't there. */
-function refuseContainerWishes({ image, resources }: SessionSpec): void {
+function refuseContainerWishes({ image, mounts, resources }: SessionSpec): void {
   const wish =
     image !== undefined
       ? `the image ${image}`
-      : JSON.stringify(resources) === NO_LIMITS
-        ? undefined
-        : 'resource limits';
+      : mounts.length > 0
+        ? 'folders of the host'
+        : JSON.stringify(resources) === NO_LIMITS
+          ? undefined
+          : 'resource limits';
   if (wish === undefined) return;
   throw new GatewayError(
     'BAD_REQUEST',

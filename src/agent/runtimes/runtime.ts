@@ -16,6 +16,8 @@ export interface Runtime {
   start(sessionId: string, spec: SessionSpec, options: StartOptions): Promise<RunningSession>;
   /** What a home holds is gone for good when it resolves; one that isn't there is fine. @throws GatewayError CONFLICT while a session has it */
   removeHome(home: string): Promise<void>;
+  /** Names of the folders of the host that sessions may have parts of; left out where there are none. */
+  readonly mountRoots?: readonly string[];
   /** How many more sessions this host has ports for; left out where that isn't known. */
   readonly freeSlots?: number;
   /** Ends what watches sessions; they run on. Idempotent. */

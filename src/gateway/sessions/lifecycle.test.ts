@@ -235,6 +235,31 @@ test('an image or limits are refused where no agent can give them', async () => 
   }
 });
 
+test('a session with folders of a host goes where they are, and is refused where nobody has them', async () => {
+  await using plane = await ControlPlane.start();
+  const roots = (maxSessions: number, mountRoots?: string[]) => ({
+    capabilities: {
+      runtimes: ['docker'],
+      streamer: 'neko' as const,
+      maxSessions,
+      ...(mountRoots && { mountRoots }),
+    },
+  });
+  await using _bigger = await plane.connectAgent({ agentId: 'bigger', hello: roots(99) });
+  await using _there = await plane.connectAgent({ agentId: 'there', hello: roots(4, ['data', 'media']) });
+  const order = (root: string, agentId?: string) =>
+    plane.call('POST', '/api/v1/sessions', { body: { mounts: [{ root, target: '/mnt/x' }], agentId } });
+
+  const taken = await order('data');
+  const nowhere = await order('other');
+  const elsewhere = await order('data', 'bigger');
+
+  assert.deepInclude(taken.body, { agentId: 'there' });
+  assert.match(nowhere.body.detail, /no connected agent has the mount roots other.*--mount-root/);
+  assert.match(elsewhere.body.detail, /agent bigger lacks the mount roots data/);
+  assert.deepEqual([nowhere.status, elsewhere.status], [400, 400]);
+});
+
 test('a key that is not one of a session is refused by its name', async () => {
   await using plane = await ControlPlane.start();
   await using _agent = await plane.connectAgent();

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../errors.ts';
+import type { SpecChoice } from '../../protocol/session.ts';
 import type { Agents } from '../agents/agents.ts';
 import type { Hub, Present } from '../agents/hub.ts';
 import type { Store } from '../store/store.ts';
@@ -13,8 +14,23 @@ export interface PlacementDeps {
 export interface PlacementWish {
   agentId?: string | undefined;
   home?: string | undefined;
-  /** An image, or limits: something that processes can't give. */
-  needsContainer?: boolean;
+  needs?: HostNeeds;
+}
+
+/** What not every host can give. */
+export interface HostNeeds {
+  /** An image, limits, folders of the host: something that processes can't give. */
+  container: boolean;
+  mountRoots: readonly string[];
+}
+
+const NO_NEEDS: HostNeeds = { container: false, mountRoots: [] };
+
+export function needsOf({ image, resources, mounts = [] }: SpecChoice): HostNeeds {
+  return {
+    container: image !== undefined || resources !== undefined || mounts.length > 0,
+    mountRoots: mounts.map(({ root }) => root),
+  };
 }
 
 /**
@@ -28,11 +44,17 @@ export async function placeSession(deps: PlacementDeps, wish: PlacementWish): Pr
   const candidates = agentId === undefined ? hub.list() : [hub.get(agentId)];
   if (candidates.length === 0)
     throw new GatewayError('NO_AGENT', 'no agent is connected; start one with "nekogate agent"');
-  const fitting = wish.needsContainer === true ? candidates.filter(runsContainers) : candidates;
+  const { needs = NO_NEEDS } = wish;
+  if (needs.container && !candidates.some(runsContainers))
+    throw new GatewayError(
+      'BAD_REQUEST',
+      `an image, resource limits or mounts need a container, and ${agentId === undefined ? 'no connected agent runs them' : `agent ${agentId} runs none`} (--runtime docker); leave them out, or start such an agent`,
+    );
+  const fitting = candidates.filter((present) => canGive(present, needs));
   if (fitting.length === 0)
     throw new GatewayError(
       'BAD_REQUEST',
-      `an image or resource limits need a container, and ${agentId === undefined ? 'no connected agent' : `agent ${agentId}`} runs them (--runtime docker); leave them out, or start such an agent`,
+      `${agentId === undefined ? 'no connected agent has' : `agent ${agentId} lacks`} the mount roots ${needs.mountRoots.join(', ')}; an operator declares them by --mount-root`,
     );
   const rooms = await roomByAgent(deps);
   const roomOf = (present: Present): number => rooms.room(present);
@@ -56,8 +78,13 @@ export async function roomByAgent({
   return { free, room: (present) => free(present) + (pooled.get(present.connection.agent.id) ?? 0) };
 }
 
+export function canGive(present: Present, { container, mountRoots }: HostNeeds): boolean {
+  const roots = new Set(present.hello.capabilities.mountRoots);
+  return (!container || runsContainers(present)) && mountRoots.every((root) => roots.has(root));
+}
+
 /** Whether what it runs can be an image, and held to limits. */
-export function runsContainers({ hello }: Present): boolean {
+function runsContainers({ hello }: Present): boolean {
   return hello.capabilities.runtimes.some((runtime) => runtime !== 'process');
 }
 

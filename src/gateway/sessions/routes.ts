@@ -7,6 +7,7 @@ import type { Audit } from '../audit.ts';
 import type { Logins } from '../logins/logins.ts';
 import type { SessionRow } from '../store/tables.ts';
 import { applyTemplate, type Templates } from '../templates/templates.ts';
+import { needsOf } from './placement.ts';
 import type { SessionOrder, Sessions } from './sessions.ts';
 import { specOf } from './states.ts';
 
@@ -200,10 +201,10 @@ export function addSessionRoutes(app: App, deps: SessionRoutesDeps): void {
   }
 }
 
-function orderOf(choice: SpecChoice): Pick<SessionOrder, 'spec' | 'needsContainer'> {
+function orderOf(choice: SpecChoice): Pick<SessionOrder, 'spec' | 'needs'> {
   return {
     spec: SessionSpec.parse(choice),
-    needsContainer: choice.image !== undefined || choice.resources !== undefined,
+    needs: needsOf(choice),
   };
 }
 

@@ -13,7 +13,7 @@ import type { Change, SessionQuery } from '../store/sessions.ts';
 import type { Store } from '../store/store.ts';
 import type { SessionRow } from '../store/tables.ts';
 import { SessionCommands } from './commands.ts';
-import { placeSession, roomByAgent } from './placement.ts';
+import { placeSession, roomByAgent, type HostNeeds } from './placement.ts';
 import { poolKeyOf } from './pool-key.ts';
 import { reconcile } from './reconcile.ts';
 import { isEnded, SessionStates } from './states.ts';
@@ -41,8 +41,8 @@ export interface SessionsDeps {
 export interface SessionOrder {
   spec: SessionSpec;
   agentId?: string | undefined;
-  /** An image, or limits, were asked for. */
-  needsContainer?: boolean;
+  /** What was asked for; defaults are no needs. */
+  needs?: HostNeeds;
   template?: { id: string; revision: number } | undefined;
 }
 
@@ -71,8 +71,8 @@ export class Sessions implements Greeter {
     const claimed = await this.#claim(order);
     if (order.template) this.#deps.metrics.claims.inc({ outcome: claimed ? 'warm' : 'cold' });
     if (claimed) return claimed;
-    const { spec, agentId, needsContainer = false } = order;
-    const present = await placeSession(this.#deps, { agentId, home: spec.home, needsContainer });
+    const { spec, agentId, needs } = order;
+    const present = await placeSession(this.#deps, { agentId, home: spec.home, ...(needs && { needs }) });
     await this.#makeRoom(present);
     return this.#add(present, order);
   }

@@ -3,7 +3,7 @@ import { toGatewayError } from '../../errors.ts';
 import { SessionSpec, type Failure } from '../../protocol/session.ts';
 import type { Hub, Present } from '../agents/hub.ts';
 import type { Metrics } from '../metrics.ts';
-import { roomByAgent, runsContainers } from '../sessions/placement.ts';
+import { canGive, needsOf, roomByAgent, type HostNeeds } from '../sessions/placement.ts';
 import { poolKeyOf } from '../sessions/pool-key.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isEnded } from '../sessions/states.ts';
@@ -27,7 +27,7 @@ export interface WarmPoolsDeps {
 interface Pool {
   spec: SessionSpec;
   count: number;
-  needsContainer: boolean;
+  needs: HostNeeds;
 }
 
 interface Trouble {
@@ -104,8 +104,7 @@ export class WarmPools {
     for (const { spec: choice, warm } of all.filter((template) => template.warm > 0)) {
       const spec = SessionSpec.parse(choice);
       const key = poolKeyOf(spec);
-      const needsContainer = choice.image !== undefined || choice.resources !== undefined;
-      wanted.set(key, { spec, count: warm + (wanted.get(key)?.count ?? 0), needsContainer });
+      wanted.set(key, { spec, count: warm + (wanted.get(key)?.count ?? 0), needs: needsOf(choice) });
     }
     return wanted;
   }
@@ -117,10 +116,10 @@ export class WarmPools {
   ): Promise<void> {
     const { sessions, log } = this.#deps;
     const agentId = agent.connection.agent.id;
-    for (const [key, { spec, count, needsContainer }] of wanted) {
+    for (const [key, { spec, count, needs }] of wanted) {
       const isFull = ofAgent.filter(({ pool }) => pool === key).length >= count;
       const isTroubled = (this.#troubles.get(`${agentId}/${key}`)?.until ?? 0) > performance.now();
-      if (isFull || isTroubled || (needsContainer && !runsContainers(agent))) continue;
+      if (isFull || isTroubled || !canGive(agent, needs)) continue;
       try {
         await sessions.createPooled(agent, spec, key);
       } catch (thrown) {
