@@ -33,16 +33,26 @@ const TESTS = [
   { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },
-  // The client at this path builds images by BuildKit; another one earlier on PATH may not.
-  { packages: ['docker.io'], has: () => hasProgram('dockerd') && existsSync('/usr/bin/docker') },
+  { packages: ['docker.io'], has: () => hasProgram('dockerd') },
+  // The client at this path builds images by BuildKit; another one earlier on PATH may not. From trixie on it is a package of its own, and
+  // so is what it builds with.
+  { packages: [isDebianFrom(13) ? 'docker-cli' : 'docker.io'], has: () => existsSync('/usr/bin/docker') },
+  {
+    packages: ['docker-buildx'],
+    has: () => !isDebianFrom(13) || existsSync('/usr/libexec/docker/cli-plugins/docker-buildx'),
+  },
   { packages: ['docker-compose'], has: () => hasProgram('docker-compose') },
   { packages: ['coturn'], has: () => hasProgram('turnserver') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 
-const missing = (purpose === 'test' ? [...DESKTOP, ...TESTS] : DESKTOP)
-  .filter(({ has }) => !has())
-  .flatMap(({ packages }) => packages);
+const missing = [
+  ...new Set(
+    (purpose === 'test' ? [...DESKTOP, ...TESTS] : DESKTOP)
+      .filter(({ has }) => !has())
+      .flatMap(({ packages }) => packages),
+  ),
+];
 const npmStale = npmStamp() !== installedStamp();
 
 if (printOnly) {
@@ -135,5 +145,15 @@ function hasGstPlugin(file) {
 }
 
 function isUbuntu() {
-  return existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
+  return osRelease('ID') === 'ubuntu';
+}
+
+/** The coming release has no number yet. */
+function isDebianFrom(version) {
+  return osRelease('ID') === 'debian' && Number(osRelease('VERSION_ID') ?? Infinity) >= version;
+}
+
+function osRelease(key) {
+  if (!existsSync('/etc/os-release')) return undefined;
+  return new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
 }
