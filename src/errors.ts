@@ -52,6 +52,9 @@ const FAILURES = {
   PART_LOST: { status: 502, close: 4502, retryable: true },
   ICE_PLAN_UNAVAILABLE: { status: 409, close: 4409, retryable: false },
   STREAMER_LOST: { status: 502, close: 4502, retryable: true },
+  VNC_NOT_AVAILABLE: { status: 409, close: 4409, retryable: false },
+  VNC_FAILED: { status: 502, close: 4502, retryable: true },
+  VNC_LOST: { status: 502, close: 4502, retryable: true },
   TEMPLATE_NOT_FOUND: { status: 404, close: 4404, retryable: false },
   TEMPLATE_INVALID: { status: 409, close: 4409, retryable: false },
   // The link to one client.
