@@ -13,6 +13,7 @@ import { MediaDesk, type Reach } from './media.ts';
 import type { RunningSession, Runtime } from './runtimes/runtime.ts';
 import { SessionTable } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
+import { VncTunnels } from './vnc/tunnels.ts';
 
 export interface AgentOptions {
   agentId: string;
@@ -39,6 +40,7 @@ export class Agent {
   /** Sessions that were found paused: a frozen neko knows no logins, so theirs are taken up once it goes on. */
   readonly #frozen = new Map<string, RunningSession>();
   readonly #tunnels: Tunnels;
+  readonly #vnc: VncTunnels;
   readonly #connectionOptions: ConnectionOptions;
   readonly #welcome = Promise.withResolvers<void>();
   #connection: ControlConnection | undefined;
@@ -76,6 +78,11 @@ export class Agent {
       media: this.#media,
       log,
     });
+    this.#vnc = new VncTunnels({
+      serverOf: (sessionId) => this.#sessions.getRunning(sessionId).vnc,
+      send,
+      log,
+    });
     this.#tunnels = new Tunnels({
       url: webSocketUrl(options.gatewayUrl, '/api/v1/agents/tunnel'),
       agentKey: options.agentKey,
@@ -83,6 +90,7 @@ export class Agent {
       logins: this.#logins,
       media: this.#media,
       preflight: () => ({ ...options.reach, tcp: this.#media.tcpMedia, udpPorts: runtime.udpPorts }),
+      vnc: this.#vnc,
       send,
     });
     const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins, homes: runtime }, send, log);
@@ -115,6 +123,9 @@ export class Agent {
       handlers: {
         command: (message) => commands.run(message),
         'tunnel.open': (request) => this.#tunnels.open(request),
+        initialize_vnc_tunnel: (request) => this.#tunnels.open({ kind: 'vnc', ...request }),
+        vnc_closed: ({ tunnelId }) =>
+          this.#vnc.close(tunnelId, new GatewayError('CLIENT_SILENT', 'nobody waits for this tunnel any more')),
       },
       onWelcome: ({ tcpMedia }) => {
         this.#media.greeted(tcpMedia);
@@ -138,7 +149,8 @@ export class Agent {
   }
 
   async #stop(): Promise<void> {
-    await this.#logins.stop(new GatewayError('SHUTTING_DOWN', 'the agent is shutting down'));
+    const failure = new GatewayError('SHUTTING_DOWN', 'the agent is shutting down');
+    await Promise.all([this.#logins.stop(failure), this.#vnc.stop(failure)]);
     await this.#tunnels.settled();
     await this.#sessions.stopAll();
     await this.#runtime.close?.();
@@ -188,6 +200,7 @@ export class Agent {
   #endLogins(sessionId: string, failure: GatewayError): void {
     this.#frozen.delete(sessionId);
     void this.#logins.endSession(sessionId, failure);
+    this.#vnc.endSession(sessionId, failure);
   }
 }
 

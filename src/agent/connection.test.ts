@@ -8,6 +8,8 @@ import { closeOf, listen, nextMessage, type SocketServer } from '../../test/harn
 import { encodeFromGateway, PROTOCOL_VERSION } from '../protocol/control.ts';
 import { ControlConnection, type ConnectionOptions } from './connection.ts';
 
+const IDLE = { 'tunnel.open': () => undefined, initialize_vnc_tunnel: () => undefined, vnc_closed: () => undefined };
+
 function connectTo(url: string, more: Partial<ConnectionOptions> = {}) {
   const connection = new ControlConnection({
     url,
@@ -24,7 +26,7 @@ function connectTo(url: string, more: Partial<ConnectionOptions> = {}) {
       logins: [],
     }),
     heartbeat: () => ({ sessions: 0, load: 0, freeMemory: 0 }),
-    handlers: { command: () => undefined, 'tunnel.open': () => undefined },
+    handlers: { command: () => undefined, ...IDLE },
     onWelcome: () => undefined,
     ...more,
   });
@@ -68,7 +70,7 @@ test('nothing is done for a peer that has not said welcome', async () => {
   await using server = await listen();
   let commands = 0;
   await using _agent = connectTo(server.url, {
-    handlers: { command: () => (commands += 1), 'tunnel.open': () => undefined },
+    handlers: { ...IDLE, command: () => (commands += 1) },
   });
   const { socket } = await accept(server);
   const closed = closeOf(socket);

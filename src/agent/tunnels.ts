@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
 import { GatewayError, toGatewayError } from '../errors.ts';
-import type { TunnelOpen } from '../protocol/control.ts';
+import type { TunnelRequest } from '../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
 import { clientSocket, refuseClient, type ClientSocket } from '../signaling/relay.ts';
 import type { SendToGateway } from './commands.ts';
@@ -10,6 +10,7 @@ import { joinToStreamer } from './media-tunnel.ts';
 import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
+import type { VncTunnels } from './vnc/tunnels.ts';
 
 /** Tunnels being opened by one agent at once; more are refused with TOO_MANY_MESSAGES. */
 const OPENING_MAX = 2000;
@@ -24,10 +25,11 @@ export interface TunnelOptions {
   media: MediaDesk;
   /** What there is to try. */
   preflight: () => Tryable;
+  vnc: VncTunnels;
   send: SendToGateway;
 }
 
-type TunnelOf<Kind extends TunnelOpen['kind']> = Extract<TunnelOpen, { kind: Kind }>;
+type TunnelOf<Kind extends TunnelRequest['kind']> = Extract<TunnelRequest, { kind: Kind }>;
 
 /** The tunnels that the gateway asked for: each is dialled out to it and given to its login. */
 export class Tunnels {
@@ -40,7 +42,7 @@ export class Tunnels {
     this.#options = options;
   }
 
-  open(request: TunnelOpen): void {
+  open(request: TunnelRequest): void {
     const { tunnelId, kind } = request;
     // A repeated request finds its tunnel there already.
     if (this.#opening.has(tunnelId)) return;
@@ -49,7 +51,9 @@ export class Tunnels {
         const failure = toGatewayError(thrown);
         this.#options.log.warn({ err: failure, tunnelId, kind }, 'a tunnel did not open');
         const error = { code: failure.code, message: failure.message.slice(0, 4096) };
-        this.#options.send('tunnel.refused', { tunnelId, error });
+        if (request.kind === 'vnc')
+          this.#options.send('vnc_closed', { tunnelId, sessionId: request.sessionId, reason: error });
+        else this.#options.send('tunnel.refused', { tunnelId, error });
       })
       .finally(() => this.#opening.delete(tunnelId));
     this.#opening.set(tunnelId, opening);
@@ -61,7 +65,7 @@ export class Tunnels {
     await Promise.all(this.#joined);
   }
 
-  async #open(request: TunnelOpen): Promise<void> {
+  async #open(request: TunnelRequest): Promise<void> {
     if (this.#opening.size >= OPENING_MAX)
       throw new GatewayError('TOO_MANY_MESSAGES', `this host opens ${OPENING_MAX} tunnels already`);
     switch (request.kind) {
@@ -73,6 +77,8 @@ export class Tunnels {
         return this.#openMedia(request);
       case 'preflight':
         return answerPreflight((await this.#dial(request)).socket, this.#options.preflight());
+      case 'vnc':
+        return this.#options.vnc.open(request, () => this.#dial(request));
       default:
         throw new Error(`unreachable: ${JSON.stringify(request satisfies never)}`);
     }
@@ -117,7 +123,7 @@ export class Tunnels {
     }
   }
 
-  async #dial({ tunnelId, kind, ticket }: Pick<TunnelOpen, 'tunnelId' | 'kind' | 'ticket'>): Promise<ClientSocket> {
+  async #dial({ tunnelId, kind, ticket }: Pick<TunnelRequest, 'tunnelId' | 'kind' | 'ticket'>): Promise<ClientSocket> {
     const socket = new WebSocket(this.#options.url, {
       headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': this.#options.agentKey },
       maxPayload: SIGNALING_FRAME_MAX_BYTES,

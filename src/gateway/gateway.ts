@@ -39,10 +39,13 @@ import { Templates } from './templates/templates.ts';
 import { WarmPools } from './templates/warm-pools.ts';
 import { Tunnels } from './tunnels/tunnels.ts';
 import { UpgradeRouter } from './upgrade.ts';
+import { createVncDoor } from './vnc/door.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** How late the end of an idle session, a restart, or a new session of a pool may come. */
 const LIFECYCLE_MS = 2000;
+/** Time that a VNC client has for its handshake, and for the rest of a message that it began. */
+const VNC_PATIENCE_MS = 10_000;
 /** Nothing of ours logs these; this is for the day when somebody logs a whole object. */
 const REDACTED = [
   'authorization',
@@ -77,6 +80,7 @@ export interface GatewayOptions {
   heartbeatMs?: number;
   keepAliveMs?: number;
   tunnelDialMs?: number;
+  vncPatienceMs?: number;
   /** How often it looks for sessions that are idle, over their time or to be restarted, and for pools. */
   lifecycleMs?: number;
   /** The built viewer. */
@@ -183,6 +187,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
       if (offers.used(...said)) metrics.media.inc({ plan: said[1].plan });
     },
     mediaWithdrawn: offers.withdrawn.bind(offers),
+    tunnelReady: tunnels.ready.bind(tunnels),
   };
   const greeter: Greeter = {
     greet: async (agent, hello) => {
@@ -197,10 +202,12 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     listener,
     tcpMedia: () => tcp?.endpoints ?? [],
   };
+  const doorDeps = { auth, sessions, hub, logins, tunnels, audit, metrics, origins };
   const upgrades = new UpgradeRouter({
     log,
     doors: [
-      createSignalingDoor({ auth, sessions, hub, logins, tunnels, audit, metrics, origins, log }),
+      createSignalingDoor(doorDeps),
+      createVncDoor(doorDeps, { patienceMs: options.vncPatienceMs ?? VNC_PATIENCE_MS }),
       tunnels.createDoor({ agents, auth }),
       ...createConnectDoors({ agents, auth, hub, greeter, connection, log }),
     ],

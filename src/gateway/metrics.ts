@@ -6,6 +6,7 @@ export interface Counted {
   sessionsByState(): Promise<Map<SessionState, number>>;
   pooled(): Promise<{ ready: number; starting: number }>;
   logins(): number;
+  vncClients(): number;
   /** Sessions that connected agents still have ports for, in all. */
   freeSlots(): number;
 }
@@ -17,6 +18,7 @@ export class Metrics {
   readonly #sessions = this.#gauge('nekogate_sessions', 'Sessions in the store by state', ['state']);
   readonly #pooled = this.#gauge('nekogate_pool_sessions', 'Sessions of pools: ready, or on their way', ['state']);
   readonly #logins = this.#gauge('nekogate_logins', 'Clients joined or joining now', []);
+  readonly #vncClients = this.#gauge('nekogate_vnc_clients', 'Those of the clients that came by VNC', []);
   readonly #freeSlots = this.#gauge(
     'nekogate_free_port_slots',
     'Sessions that the hosts of connected agents still have ports for, as far as their runtimes know',
@@ -27,6 +29,12 @@ export class Metrics {
     'Attempts to join a session, by outcome (ok or a failure code)',
     ['outcome'],
   );
+  readonly vncJoins = this.#counter(
+    'nekogate_vnc_joins_total',
+    "Attempts to join a session's VNC server, by outcome (ok or a failure code)",
+    ['outcome'],
+  );
+  readonly vncBytes = this.#counter('nekogate_vnc_bytes_total', 'Bytes of VNC streams by direction', ['direction']);
   readonly claims = this.#counter(
     'nekogate_session_claims_total',
     'Sessions made by a template: taken from its pool (warm) or started (cold)',
@@ -77,6 +85,7 @@ export class Metrics {
     for (const state of SessionState.options) this.#sessions.set({ state }, sessions.get(state) ?? 0);
     for (const [state, count] of Object.entries(await counted.pooled())) this.#pooled.set({ state }, count);
     this.#logins.set(counted.logins());
+    this.#vncClients.set(counted.vncClients());
     this.#freeSlots.set(counted.freeSlots());
     return this.#registry.metrics();
   }

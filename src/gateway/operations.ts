@@ -107,6 +107,7 @@ function countedOf({ store, agents, hub, logins }: OperationsDeps): Counted {
       return { ready, starting: sessions.length - ready };
     },
     logins: () => logins.count,
+    vncClients: () => logins.vncCount,
     freeSlots: () => hub.list().reduce((sum, { connection }) => sum + (connection.freeSlots ?? 0), 0),
   };
 }

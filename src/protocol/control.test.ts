@@ -109,6 +109,8 @@ test('a message reaches the one handler of its type', () => {
     'media.used': hear('media.used'),
     'media.withdrawn': hear('media.withdrawn'),
     'tunnel.refused': hear('tunnel.refused'),
+    vnc_ready: hear('vnc_ready'),
+    vnc_closed: hear('vnc_closed'),
   };
 
   dispatch<FromAgent>(handlers, decodeFromAgent(JSON.stringify(envelope)));

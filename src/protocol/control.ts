@@ -50,9 +50,16 @@ export const TunnelOpen = z.discriminatedUnion('kind', [
   Tunnel.extend({ kind: z.literal('preflight') }),
 ]);
 export type TunnelOpen = z.infer<typeof TunnelOpen>;
+
+/** As `TunnelOpen`, for one viewer of the session's VNC server: RFB from ServerInit on, as binary frames (see docs/vnc.md). */
+const VncTunnelOpen = Tunnel.extend({ sessionId: Id });
+export type VncTunnelOpen = z.infer<typeof VncTunnelOpen>;
+/** Either, by its kind. */
+export type TunnelRequest = TunnelOpen | (VncTunnelOpen & { kind: 'vnc' });
+
 type WithoutTicket<T> = T extends unknown ? Omit<T, keyof z.infer<typeof Tunnel>> : never;
 /** What a tunnel is for. */
-export type TunnelOrder = WithoutTicket<TunnelOpen>;
+export type TunnelOrder = WithoutTicket<TunnelRequest>;
 
 export const SESSIONS_MAX_PER_AGENT = 1000;
 
@@ -105,6 +112,10 @@ const FROM_AGENT = {
   'media.withdrawn': z.object({ loginId: z.uuid() }),
   /** A tunnel that the gateway asked for can't be had; no WebSocket will be dialled for it. */
   'tunnel.refused': z.object({ tunnelId: z.uuid(), error: Failure }),
+  /** The session's VNC server has let the agent in; its WebSocket is dialled next. */
+  vnc_ready: z.object({ tunnelId: z.uuid(), sessionId: Id }),
+  /** The VNC tunnel is over, or can't be had; no WebSocket will be dialled for it any more. */
+  vnc_closed: z.object({ tunnelId: z.uuid(), sessionId: Id, reason: Failure }),
 };
 
 const FROM_GATEWAY = {
@@ -117,6 +128,16 @@ const FROM_GATEWAY = {
   /** The id makes a replay harmless: an agent answers a command that it has seen with what it answered before. */
   command: z.object({ commandId: z.uuid(), deadline: z.iso.datetime(), command: Command }),
   'tunnel.open': TunnelOpen,
+  initialize_vnc_tunnel: VncTunnelOpen,
+  /** Nobody waits for the VNC tunnel any more. */
+  vnc_closed: z.object({ tunnelId: z.uuid(), sessionId: Id, reason: Failure }),
+};
+
+/** What the same messages are called elsewhere: by StreamSpace's agents and control plane. */
+const ALIASES: Readonly<Record<string, string>> = {
+  create_vnc_tunnel: 'initialize_vnc_tunnel',
+  vnc_close: 'vnc_closed',
+  vnc_error: 'vnc_closed',
 };
 
 type Payloads<Schemas extends Record<string, z.ZodType>> = { [T in keyof Schemas & string]: z.output<Schemas[T]> };
@@ -186,7 +207,8 @@ function decode<Schemas extends Record<string, z.ZodType>>(schemas: Schemas, tex
       'BAD_FRAME',
       `a control frame is not {id,type,timestamp,payload}: ${z.prettifyError(envelope.error)}`,
     );
-  const { id, type, timestamp } = envelope.data;
+  const { id, timestamp } = envelope.data;
+  const type = ALIASES[envelope.data.type] ?? envelope.data.type;
   const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined;
   if (!schema) throw new GatewayError('UNKNOWN_EVENT', `unknown control message "${type}"`);
   const payload = schema.safeParse(envelope.data.payload);

@@ -12,7 +12,8 @@ export function keepAlive(socket: WebSocket, intervalMs: number, onSilent: () =>
     heard = true;
   };
   const timer = setInterval(() => {
-    missed = heard ? 0 : missed + 1;
+    // Nobody listens to one that is paused; whoever paused it limits how long.
+    missed = heard || socket.isPaused ? 0 : missed + 1;
     heard = false;
     if (missed < 2) socket.ping();
     else {

@@ -68,6 +68,9 @@ export class ScriptedAgent extends EventEmitter {
   /** Where the gateway takes media over TCP. */
   tcpMedia: readonly Endpoint[] = [];
   readonly #requests: LoginTunnel[] = [];
+  readonly #vncRequests: GatewayPayloads['initialize_vnc_tunnel'][] = [];
+  /** VNC tunnels that the gateway doesn't want any more. */
+  readonly abandoned: GatewayPayloads['vnc_closed'][] = [];
   readonly #options: ScriptedAgentOptions;
 
   /** Resolves once the gateway said welcome. */
@@ -158,6 +161,15 @@ export class ScriptedAgent extends EventEmitter {
     }
   }
 
+  /** The next request for a VNC tunnel; dialling it is the test's. */
+  async nextVncRequest(): Promise<GatewayPayloads['initialize_vnc_tunnel']> {
+    for (;;) {
+      const request = this.#vncRequests.shift();
+      if (request) return request;
+      await once(this, 'vnc-request');
+    }
+  }
+
   /** The next tunnel that was dialled and taken. */
   async nextTunnel(): Promise<Tunnel> {
     for (;;) {
@@ -209,6 +221,14 @@ export class ScriptedAgent extends EventEmitter {
         break;
       case 'tunnel.open':
         void this.#tunnel(message.payload);
+        break;
+      case 'initialize_vnc_tunnel':
+        this.#vncRequests.push(message.payload);
+        this.emit('vnc-request');
+        break;
+      case 'vnc_closed':
+        this.abandoned.push(message.payload);
+        this.emit('abandoned');
         break;
     }
   }

@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
+import { rfbSocketOf } from '../../desktop/environment.ts';
+import { sessionFolder } from '../../desktop/folder.ts';
 import { findState, watchStates } from '../../desktop/state.ts';
 import { describeExit, type Supervised } from '../../process/child.ts';
 import { freezeSession, thawSession } from '../../process/freeze.ts';
 import type { ProcessIdentity } from '../../process/table.ts';
 import type { RunningSession, SessionHealth, SessionMedia } from './runtime.ts';
+import type { VncAddress } from '../vnc/server.ts';
 
 export interface ProcessSessionParts {
   /** The desktop's process. */
@@ -26,6 +29,7 @@ export class ProcessSession implements RunningSession {
   readonly streamer: 'neko' | 'embedded';
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
   readonly media: SessionMedia | undefined;
+  readonly vnc: VncAddress;
   readonly folder: string;
   readonly #parts: ProcessSessionParts;
   readonly #listeners = new Set<(health: SessionHealth) => void>();
@@ -52,6 +56,7 @@ export class ProcessSession implements RunningSession {
     this.neko = session.neko;
     this.media = session.media;
     this.folder = session.folder;
+    this.vnc = { at: { path: rfbSocketOf(sessionFolder(session.folder)) } };
     this.#said = session.health ?? { state: 'running' };
     this.#isPaused = session.isPaused ?? false;
     this.#health = this.#outward();

@@ -1,4 +1,5 @@
 import type { Failure, SessionSpec } from '../../protocol/session.ts';
+import type { VncAddress } from '../vnc/server.ts';
 
 /** How an agent runs sessions on its host: local processes, containers. */
 export interface Runtime {
@@ -55,6 +56,8 @@ export interface RunningSession {
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
   /** Left out where the host can't reach it: then its media can't come over TCP by the gateway. */
   readonly media?: SessionMedia | undefined;
+  /** Where its VNC server is; left out where it has none. */
+  readonly vnc?: VncAddress | undefined;
   /** A private folder that is gone with the session and outlives the agent: what the next one needs is kept there. */
   readonly folder: string;
   readonly health: SessionHealth;

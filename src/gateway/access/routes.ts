@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors.ts';
 import type { Hub } from '../agents/hub.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
-import { getJoinable } from '../logins/door.ts';
+import { getJoinable } from '../logins/admission.ts';
 import type { Logins } from '../logins/logins.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isEnded } from '../sessions/states.ts';

@@ -18,6 +18,7 @@ async function openLive(listener: Partial<AgentListener> = {}) {
     listener: {
       sessionReported: async () => undefined,
       loginReported: () => undefined,
+      tunnelReady: () => undefined,
       tunnelRefused: () => undefined,
       mediaOffered: () => undefined,
       mediaUsed: () => undefined,

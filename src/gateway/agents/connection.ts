@@ -11,7 +11,7 @@ import {
   type GatewayPayloads,
   type Handlers,
   type Hello,
-  type TunnelOpen,
+  type TunnelRequest,
 } from '../../protocol/control.ts';
 import type { Endpoint, IcePlan, MediaOffer } from '../../protocol/ice.ts';
 import type { LoginReport } from '../../protocol/login.ts';
@@ -40,6 +40,8 @@ export interface AgentListener {
   mediaOffered(connection: AgentConnection, offer: MediaOffer): void;
   mediaUsed(connection: AgentConnection, used: { loginId: string; plan: IcePlan }): void;
   mediaWithdrawn(connection: AgentConnection, loginId: string): void;
+  /** The agent has what the tunnel leads to, and dials next. */
+  tunnelReady(tunnelId: string): void;
 }
 
 export interface AgentConnectionOptions {
@@ -133,9 +135,17 @@ export class AgentConnection {
   }
 
   /** @throws GatewayError AGENT_OFFLINE */
-  askTunnel(request: TunnelOpen): void {
+  askTunnel(request: TunnelRequest): void {
     this.#assertLive();
-    this.#send('tunnel.open', request);
+    if (request.kind === 'vnc') {
+      const { tunnelId, ticket, sessionId } = request;
+      this.#send('initialize_vnc_tunnel', { tunnelId, ticket, sessionId });
+    } else this.#send('tunnel.open', request);
+  }
+
+  /** Spares the agent a VNC tunnel that nobody waits for any more. */
+  abandonVncTunnel(closed: GatewayPayloads['vnc_closed']): void {
+    if (this.live) this.#send('vnc_closed', closed);
   }
 
   /** Resolves once every report that came so far is in the store. */
@@ -201,6 +211,9 @@ export class AgentConnection {
     'media.offered': (offer) => this.#options.listener.mediaOffered(this, offer),
     'media.used': (used) => this.#options.listener.mediaUsed(this, used),
     'media.withdrawn': ({ loginId }) => this.#options.listener.mediaWithdrawn(this, loginId),
+    vnc_ready: ({ tunnelId }) => this.#options.listener.tunnelReady(tunnelId),
+    // One that was dialled ends by its own WebSocket.
+    vnc_closed: ({ tunnelId, reason }) => this.#options.listener.tunnelRefused(tunnelId, failureFromAgent(reason)),
     'tunnel.refused': ({ tunnelId, error }) => this.#options.listener.tunnelRefused(tunnelId, failureFromAgent(error)),
   };
 

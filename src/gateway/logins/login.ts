@@ -3,10 +3,10 @@ import type { WebSocket } from 'ws';
 import { GatewayError } from '../../errors.ts';
 import { closedOf, CLOSE_CLIENT_LOST, CLOSE_NORMAL, closeSocket, closeWith, tell } from '../../websocket/closing.ts';
 import { keepAlive } from '../../websocket/keep-alive.ts';
+import type { TunnelOrder } from '../../protocol/control.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { endingOfClient, endingOfTunnel, type Ending } from './ending.ts';
-import type { LoginClaim } from './order.ts';
-import { pipe, type Pipe } from './pipe.ts';
+import type { Pipe, Piping } from './pipe.ts';
 
 type State =
   /** Counted, its checks under way. */
@@ -16,7 +16,18 @@ type State =
   | { name: 'joined'; client: WebSocket; tunnel: WebSocket; pipe: Pipe }
   | { name: 'ended'; ending: Ending };
 
-export interface LoginOptions extends LoginClaim {
+/** Which login a client comes for, and how it is served. */
+export interface Coming {
+  loginId: string;
+  /** The protocol that it speaks. */
+  client: 'nekogate' | 'neko' | 'vnc';
+  /** What its agent is asked for. */
+  order: TunnelOrder;
+  /** How its frames pass. */
+  piping: Piping;
+}
+
+export interface LoginOptions extends Coming {
   access: AccessRow;
   address: string;
   requestId: string;
@@ -24,11 +35,12 @@ export interface LoginOptions extends LoginClaim {
   log: Logger;
 }
 
-/** One client's connection to its login in one session, from the count against its limits to its one end. */
+/** One client's connection to its login, or to the VNC server, of one session, from the count against its limits to its one end. */
 export class Login {
   /** Also an older connection's that this one takes the place of. */
   readonly loginId: string;
-  readonly client: LoginClaim['client'];
+  readonly client: Coming['client'];
+  readonly order: TunnelOrder;
   readonly since = new Date().toISOString();
   readonly access: AccessRow;
   readonly address: string;
@@ -44,11 +56,13 @@ export class Login {
   readonly #options: LoginOptions;
   #state: State = { name: 'reserved' };
   #wasJoined = false;
+  #pipe: Pipe | undefined;
 
   constructor(options: LoginOptions) {
     this.#options = options;
     this.loginId = options.loginId;
     this.client = options.client;
+    this.order = options.order;
     this.access = options.access;
     this.address = options.address;
     this.requestId = options.requestId;
@@ -67,7 +81,7 @@ export class Login {
       this.#options.log.debug({ loginId: this.loginId, reason: error.message }, "a client's socket failed"),
     );
     if (this.#state.name === 'ended') {
-      sayGoodbye(client, this.#state.ending);
+      sayGoodbye(client, this.#state.ending, this.#isTold);
       return;
     }
     client.pause();
@@ -83,8 +97,9 @@ export class Login {
       return;
     }
     const { client } = this.#state;
-    const { keepAliveMs } = this.#options;
-    const joint = pipe(client, tunnel, (failure) => this.fail(failure));
+    const { keepAliveMs, piping } = this.#options;
+    const joint = piping(client, tunnel, (failure) => this.fail(failure));
+    this.#pipe = joint;
     this.#state = { name: 'joined', client, tunnel, pipe: joint };
     this.#wasJoined = true;
     tunnel.once('close', (code, reason) => this.end(endingOfTunnel(code, reason)));
@@ -96,8 +111,11 @@ export class Login {
     keepAlive(tunnel, keepAliveMs, () =>
       this.end({ by: 'agent', code: 'AGENT_OFFLINE', message: "the agent's tunnel answers no pings" }),
     );
-    client.resume();
-    tunnel.resume();
+  }
+
+  /** What passed, where that is counted; stays after the end. */
+  get bytes(): Pipe['bytes'] {
+    return this.#pipe?.bytes;
   }
 
   /** One frame of ours to its client, where that knows ours. */
@@ -119,7 +137,7 @@ export class Login {
     this.#state = { name: 'ended', ending };
     if (state.name === 'opening') {
       this.closed = closedOf(state.client);
-      sayGoodbye(state.client, ending);
+      sayGoodbye(state.client, ending, this.#isTold);
     }
     if (state.name === 'joined') {
       this.closed = Promise.all([closedOf(state.client), closedOf(state.tunnel)]).then(() => undefined);
@@ -131,6 +149,11 @@ export class Login {
     this.#ended.resolve(ending);
   }
 
+  /** Whether its client's protocol has no place for a frame of ours. */
+  get #isTold(): boolean {
+    return this.client === 'vnc';
+  }
+
   #onTunnelError(error: Error): void {
     this.#options.log.warn({ loginId: this.loginId, reason: error.message }, 'a tunnel failed');
     if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH')
@@ -139,7 +162,7 @@ export class Login {
 }
 
 /** One frame with the failure, for browsers see no more of a close than its code and name. */
-function sayGoodbye(client: WebSocket, ending: Ending, told = false): void {
+function sayGoodbye(client: WebSocket, ending: Ending, told: boolean): void {
   // A paused socket would not see the answer to its close.
   client.resume();
   if (ending.code === 'CLIENT_LEFT' || ending.code === 'CLIENT_LOST') {

@@ -2,8 +2,7 @@ import type { Logger } from 'pino';
 import { GatewayError } from '../../errors.ts';
 import { callAt } from '../../deadline.ts';
 import type { AccessRow } from '../store/tables.ts';
-import { Login } from './login.ts';
-import type { LoginClaim } from './order.ts';
+import { Login, type Coming } from './login.ts';
 
 /** Clients joined or joining at once by one access, and in one session; more are refused with LOGIN_LIMIT. */
 const LOGINS_MAX_PER_ACCESS = 16;
@@ -32,9 +31,9 @@ export class Logins {
    * Counts a client in, before anything of it is awaited further: what ends accesses and sessions meets it from now on. A client
    * that has the claimed login already is told LOGIN_RESUMED. @throws GatewayError LOGIN_LIMIT | FORBIDDEN | SHUTTING_DOWN
    */
-  reserve(access: AccessRow, claim: LoginClaim, caller: { address: string; requestId: string }): Login {
+  reserve(access: AccessRow, coming: Coming, caller: { address: string; requestId: string }): Login {
     if (this.#stopped) throw new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down');
-    const older = this.#find(claim.loginId);
+    const older = this.#find(coming.loginId);
     if (older && older.access.id !== access.id)
       throw new GatewayError('FORBIDDEN', 'the login to resume belongs to another access');
     const inSession = this.list(access.session_id).filter((login) => login !== older);
@@ -46,7 +45,7 @@ export class Logins {
         `${LOGINS_MAX_PER_ACCESS} clients use this access now, as many as may; close one`,
       );
     older?.fail(new GatewayError('LOGIN_RESUMED', 'this login goes on in another connection'));
-    const login = new Login({ access, ...claim, ...caller, ...this.#options });
+    const login = new Login({ access, ...coming, ...caller, ...this.#options });
     this.#logins.add(login);
     this.#options.onChange?.(access.session_id);
     const endExpiry = callAt(access.expires_at, () =>
@@ -62,6 +61,11 @@ export class Logins {
 
   get count(): number {
     return this.#logins.size;
+  }
+
+  /** Those of them that came by VNC. */
+  get vncCount(): number {
+    return [...this.#logins].filter(({ client }) => client === 'vnc').length;
   }
 
   list(sessionId: string): Login[] {

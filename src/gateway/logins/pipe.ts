@@ -10,15 +10,20 @@ const GATEWAY_ERROR_START = Buffer.from('{"event":"gateway/error"');
 export interface Pipe {
   /** Whether the agent has told the client why it ends; then it is not told twice. */
   readonly toldByAgent: boolean;
+  /** What passed so far, where that is counted. */
+  readonly bytes?: { toClient: number; toDesktop: number };
   /** No frame passes any more. */
   end(): void;
 }
+
+/** Joins a client to its tunnel, both open and paused, and has them flow. */
+export type Piping = (client: WebSocket, tunnel: WebSocket, onFailure: (failure: GatewayError) => void) => Pipe;
 
 /**
  * Passes text frames both ways, verbatim. A slow agent slows its client; a slow client is given up with CLIENT_SLOW, since
  * the agent's other side is neko, which waits for nobody. `onFailure` is called at most once.
  */
-export function pipe(client: WebSocket, tunnel: WebSocket, onFailure: (failure: GatewayError) => void): Pipe {
+export const pipe: Piping = (client, tunnel, onFailure) => {
   let ended = false;
   let toldByAgent = false;
   const fail = (failure: GatewayError): void => {
@@ -53,6 +58,8 @@ export function pipe(client: WebSocket, tunnel: WebSocket, onFailure: (failure: 
       );
   });
 
+  client.resume();
+  tunnel.resume();
   return {
     get toldByAgent() {
       return toldByAgent;
@@ -61,4 +68,4 @@ export function pipe(client: WebSocket, tunnel: WebSocket, onFailure: (failure: 
       ended = true;
     },
   };
-}
+};

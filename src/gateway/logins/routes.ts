@@ -14,6 +14,7 @@ const Login = z.object({
   label: z.string(),
   role: Role,
   state: z.enum(['live', 'lost']).describe('A lost one waits for its client to come back'),
+  client: z.enum(['nekogate', 'neko', 'vnc']).optional().describe("Which protocol a live one's client speaks"),
   since: z.string(),
   address: z.string().optional().describe('Where the connection comes from; behind a proxy, the proxy'),
 });
@@ -44,12 +45,13 @@ export function addLoginRoutes(app: App, { logins, lost, sessions, audit }: Logi
     },
     async ({ params: { sessionId } }) => {
       const session = await sessions.get(sessionId);
-      const live = logins.list(sessionId).map(({ loginId, access, since, address }) => ({
+      const live = logins.list(sessionId).map(({ loginId, access, client, since, address }) => ({
         loginId,
         accessId: access.id,
         label: access.label,
         role: access.role,
         state: 'live' as const,
+        client,
         since,
         address,
       }));

@@ -6,7 +6,8 @@ import { decodeHead, RequestHead, ResponseHead } from '../../protocol/http-tunne
 import { Id } from '../../protocol/session.ts';
 import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
 import type { App } from '../app.ts';
-import { getJoinable, type SignalingDoorDeps } from '../logins/door.ts';
+import { getJoinable } from '../logins/admission.ts';
+import type { SessionDoorDeps } from '../logins/session-door.ts';
 import { orderOfPlainClient, plainLoginId } from '../logins/order.ts';
 import type { AccessRow } from '../store/tables.ts';
 
@@ -15,7 +16,7 @@ const BODY_MAX_BYTES = 64 * 1024 * 1024;
 /** What neko is told of a request; the rest, credentials first of all, stays here. */
 const REQUEST_HEADERS = ['content-type', 'content-length', 'accept', 'if-none-match', 'if-modified-since'];
 
-export interface NekoApiDeps extends Pick<SignalingDoorDeps, 'sessions' | 'hub' | 'tunnels'> {
+export interface NekoApiDeps extends Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels'> {
   /** Told of each call, since a program may use a session by calls alone. */
   onCall: (sessionId: string) => void;
 }

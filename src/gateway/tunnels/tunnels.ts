@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, toGatewayError } from '../../errors.ts';
 import type { TunnelOrder } from '../../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES } from '../../protocol/limits.ts';
 import { authenticateAgent, type ConnectDoorDeps } from '../agents/connect-door.ts';
@@ -18,6 +18,8 @@ export interface TunnelsOptions {
 interface Ticket {
   tunnelId: string;
   agentId: string;
+  /** Whether the agent said that only its dial is missing. */
+  isReady: boolean;
   /** Takes the tunnel; false when nobody waits for it any more. */
   resolve: (socket: WebSocket) => boolean;
   reject: (failure: GatewayError) => void;
@@ -56,15 +58,16 @@ export class Tunnels {
       waiting = false;
       dialled.reject(failure);
     };
-    const timer = setTimeout(
-      () => reject(new GatewayError('TUNNEL_TIMEOUT', `agent ${agentId} did not dial back within ${dialMs} ms`)),
-      dialMs,
-    );
+    const waitingTicket: Ticket = { tunnelId, agentId, isReady: false, resolve, reject };
+    const timer = setTimeout(() => {
+      const how = waitingTicket.isReady ? ', though it was ready to' : '';
+      reject(new GatewayError('TUNNEL_TIMEOUT', `agent ${agentId} did not dial back within ${dialMs} ms${how}`));
+    }, dialMs);
     const onLost = (): void =>
       reject(new GatewayError('AGENT_OFFLINE', `agent ${agentId} was lost before it dialled back`));
     const onAbort = (): void => reject(new GatewayError('CLIENT_SILENT', 'the client was gone before its tunnel came'));
     const endTimer = metrics.tunnelDial.startTimer();
-    this.#tickets.set(hashSecret(ticket), { tunnelId, agentId, resolve, reject });
+    this.#tickets.set(hashSecret(ticket), waitingTicket);
     connection.signal.addEventListener('abort', onLost);
     signal.addEventListener('abort', onAbort);
     try {
@@ -73,6 +76,13 @@ export class Tunnels {
       const socket = await dialled.promise;
       endTimer();
       return socket;
+    } catch (thrown) {
+      if (order.kind === 'vnc') {
+        const { code, message } = toGatewayError(thrown);
+        const { sessionId } = order;
+        connection.abandonVncTunnel({ tunnelId, sessionId, reason: { code, message: message.slice(0, 4096) } });
+      }
+      throw thrown;
     } finally {
       clearTimeout(timer);
       this.#tickets.delete(hashSecret(ticket));
@@ -84,6 +94,10 @@ export class Tunnels {
   /** The agent won't dial; no effect when it already has, or nobody waits. */
   refused(tunnelId: string, failure: GatewayError): void {
     for (const ticket of this.#tickets.values()) if (ticket.tunnelId === tunnelId) ticket.reject(failure);
+  }
+
+  ready(tunnelId: string): void {
+    for (const ticket of this.#tickets.values()) if (ticket.tunnelId === tunnelId) ticket.isReady = true;
   }
 
   /** Where agents dial back: the ticket as bearer, the agent's own key beside it, both checked before the upgrade. */

@@ -1,0 +1,93 @@
+import type { Counter } from 'prom-client';
+import { toGatewayError } from '../../errors.ts';
+import type { Audit } from '../audit.ts';
+import type { Tunnels } from '../tunnels/tunnels.ts';
+import { createWebSocketServer, type Door } from '../upgrade.ts';
+import { admit, getJoinable, type AdmissionDeps, type AdmissionOptions } from './admission.ts';
+import type { Ending } from './ending.ts';
+import type { Login } from './login.ts';
+
+export interface SessionDoorDeps extends AdmissionDeps {
+  tunnels: Tunnels;
+  audit: Audit;
+}
+
+/** What makes one kind of door into sessions. */
+export interface SessionDoorKind extends Pick<AdmissionOptions, 'subprotocol' | 'claim'> {
+  /** With a group `sessionId`. */
+  pattern: RegExp;
+  /** One frame of a client; a longer one closes it with 1009. */
+  frameMaxBytes: number;
+  /** What the audit calls it: `login.opened`, `vnc.opened`. */
+  name: 'login' | 'vnc';
+  /** Attempts by outcome. */
+  joins: Counter<'outcome'>;
+}
+
+/** Where clients join a session by WebSocket, each over a tunnel of its own. */
+export function createSessionDoor(deps: SessionDoorDeps, kind: SessionDoorKind): Door {
+  const { pattern, subprotocol, joins } = kind;
+  const server = createWebSocketServer({
+    maxPayload: kind.frameMaxBytes,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+  });
+  return {
+    pattern,
+    open: async (upgrade, { sessionId = '' }) => {
+      const login = await admit(deps, upgrade, { ...kind, sessionId }).catch((error: unknown) => {
+        joins.inc({ outcome: toGatewayError(error).code });
+        throw error;
+      });
+      void login.ended.then((ending) => recordEnd(deps.audit, kind, login, ending));
+      try {
+        login.attach(await upgrade.accept(server));
+      } catch (error) {
+        login.end({ by: 'client', code: 'CLIENT_LOST', message: 'the handshake was not finished' });
+        throw error;
+      }
+      // The login lives on without this request.
+      void join(deps, kind, login);
+    },
+  };
+}
+
+/** Never rejects: a failure ends the login. */
+async function join(deps: SessionDoorDeps, { name, joins }: SessionDoorKind, login: Login): Promise<void> {
+  const { session_id: sessionId, role, label, id } = login.access;
+  try {
+    const { connection } = await getJoinable(deps, sessionId);
+    login.join(await deps.tunnels.open(connection, login.order, login.signal));
+  } catch (error) {
+    login.fail(toGatewayError(error));
+    return;
+  }
+  if (!login.wasJoined) return;
+  joins.inc({ outcome: 'ok' });
+  deps.audit.record({
+    actor: `access:${id}`,
+    action: `${name}.opened`,
+    target: `session:${sessionId}`,
+    detail: { loginId: login.loginId, role, label, address: login.address },
+    requestId: login.requestId,
+  });
+}
+
+function recordEnd(audit: Audit, { name, joins }: SessionDoorKind, login: Login, { by, code, message }: Ending): void {
+  const { id, session_id: sessionId } = login.access;
+  if (!login.wasJoined) joins.inc({ outcome: code });
+  audit.record({
+    actor: by === 'client' ? `access:${id}` : by,
+    action: login.wasJoined ? `${name}.closed` : `${name}.failed`,
+    target: `session:${sessionId}`,
+    ...(code !== 'CLIENT_LEFT' && code !== 'CLIENT_LOST' && { outcome: code }),
+    detail: {
+      loginId: login.loginId,
+      by,
+      code,
+      message,
+      seconds: Math.round((Date.now() - Date.parse(login.since)) / 1000),
+      ...login.bytes,
+    },
+    requestId: login.requestId,
+  });
+}
