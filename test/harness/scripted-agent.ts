@@ -179,14 +179,19 @@ export class ScriptedAgent extends EventEmitter {
     }
   }
 
-  /** Dials back; resolves with the open tunnel, or the HTTP status of the refusal. */
-  async dial(ticket: string, agentKey = this.#options.agentKey): Promise<Wire | number> {
+  /** Dials back; resolves with the open tunnel, or the HTTP status of the refusal. `follow` is called before any frame can come. */
+  async dial(
+    ticket: string,
+    agentKey = this.#options.agentKey,
+    follow: (socket: WebSocket) => void = () => undefined,
+  ): Promise<Wire | number> {
     const socket = new WebSocket(`${webSocketUrl(this.#options.gatewayUrl)}/api/v1/agents/tunnel`, {
       headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': agentKey },
     });
     socket.on('error', () => undefined);
     // Listens from the start: frames may come with the handshake's answer.
     const wire = recordFrames(socket);
+    follow(socket);
     const refused = once(socket, 'unexpected-response').then(([request, response]) => {
       request.destroy();
       return Number(response.statusCode);
