@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { encodePasswordFile } from '../../src/rfb/password.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 
@@ -13,6 +14,8 @@ export interface XvncOptions {
   height?: number;
   /** Whether a key that stays down repeats; true where not given. */
   autoRepeat?: boolean;
+  /** Of its VNC server; none where not given. */
+  password?: string;
 }
 
 /** An X server of a test's own: on a display that was free, with a cookie, without any client or window. */
@@ -21,19 +24,26 @@ export class Xvnc implements AsyncDisposable {
   readonly display: string;
   /** What its clients' environment needs. */
   readonly env: { DISPLAY: string; XAUTHORITY: string };
+  /** Where it serves RFB. */
+  readonly rfbSocket: string;
   readonly #child: ChildProcess;
   readonly #folder: string;
 
-  static async start({ width = 1280, height = 720, autoRepeat = true }: XvncOptions = {}): Promise<Xvnc> {
+  static async start({ width = 1280, height = 720, autoRepeat = true, password }: XvncOptions = {}): Promise<Xvnc> {
     const folder = await mkdtemp(join(tmpdir(), 'xvnc-'));
     const authority = join(folder, 'xauthority');
     await writeFile(authority, xauthorityEntry(randomBytes(16)), { mode: 0o600 });
     const socket = join(folder, 'rfb');
+    const passwordFile = join(folder, 'password');
+    if (password !== undefined) await writeFile(passwordFile, encodePasswordFile(password), { mode: 0o600 });
+    const security =
+      password === undefined ? ['-SecurityTypes', 'None'] : ['-SecurityTypes', 'VncAuth', '-rfbauth', passwordFile];
     const child = spawn(
       'Xvnc',
       [
-        `-displayfd 3 -geometry ${width}x${height} -depth 24 -SecurityTypes None -rfbport -1 -nolisten tcp`.split(' '),
+        `-displayfd 3 -geometry ${width}x${height} -depth 24 -rfbport -1 -nolisten tcp`.split(' '),
         ['-auth', authority, '-rfbunixpath', socket, autoRepeat ? 'r' : '-r'],
+        security,
       ].flat(),
       { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] },
     );
@@ -46,6 +56,7 @@ export class Xvnc implements AsyncDisposable {
     this.display = display;
     this.#folder = folder;
     this.env = { DISPLAY: display, XAUTHORITY: authority };
+    this.rfbSocket = join(folder, 'rfb');
   }
 
   /** Ends the server at once, as a crash would. */
