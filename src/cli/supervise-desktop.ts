@@ -9,20 +9,21 @@ import type { DesktopState } from '../desktop/state.ts';
 import { findStreamer } from '../neko/find.ts';
 import { aborted } from './signals.ts';
 
-interface Ordered extends Pick<DesktopPlan, 'order' | 'settings'> {
+interface Ordered extends Pick<DesktopPlan, 'order' | 'settings' | 'rfb'> {
   folder: SessionFolder;
   onState: (state: DesktopState) => void;
 }
 
 /** Runs one desktop on what this machine has until it is told to stop: 0. @throws GatewayError when it can't run, or not any more */
 export async function superviseDesktop(
-  { order, settings = {}, folder, onState }: Ordered,
+  { order, settings = {}, rfb, folder, onState }: Ordered,
   environment: Environment,
   { stop, log }: { stop: AbortSignal; log: Logger },
 ): Promise<number> {
   const plan = {
     order,
     settings,
+    rfb,
     environment: { path: environment.path, inheritable: environment.inheritable, folder },
     programs: findDesktopPrograms(environment.path),
     streamer: findStreamer(environment),

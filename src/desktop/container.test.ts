@@ -6,13 +6,16 @@ const PASSWORD = 'a-password-of-24-letters';
 const LEAST = { NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD: PASSWORD };
 
 test('a password is all that a container must be given', () => {
-  const { order, settings } = readContainerOrder(LEAST);
+  const { order, settings, rfb } = readContainerOrder(LEAST);
 
   assert.equal(order.adminPassword, PASSWORD);
   assert.deepEqual(order.spec.screen, { width: 1280, height: 720, rate: 25 });
   assert.isTrue(order.spec.audio);
   assert.deepEqual(order.ports, { http: 8080, udp: { min: 59_000, max: 59_100 } });
   assert.equal(settings['NEKO_SERVER_BIND'], '0.0.0.0:8080');
+  assert.equal(rfb?.port, 5900);
+  assert.match(rfb?.password ?? '', /^[\w-]{8}$/);
+  assert.notInclude(PASSWORD, rfb?.password ?? '');
 });
 
 test("neko's variables are the order, and those that we don't read go to the streamer as they came", () => {

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
 import { RESERVED_ENVIRONMENT, ScreenText, SessionSpec } from '../protocol/session.ts';
+import { CONTAINER_VNC_PORT, vncPasswordOf } from './container-vnc.ts';
 import { emptySessionFolder, sessionFolder, type SessionFolder } from './folder.ts';
 import type { DesktopPlan } from './set.ts';
 import { Ports } from './state.ts';
 
-export type ContainerOrder = Pick<DesktopPlan, 'order'> & { settings: Readonly<Record<string, string>> };
+export type ContainerOrder = Required<Pick<DesktopPlan, 'order' | 'settings' | 'rfb'>>;
 
 /** Shorter ones are guessed; a container has a network address. */
 const PASSWORD_MIN_CHARS = 16;
@@ -111,6 +112,7 @@ export function readContainerOrder(variables: Readonly<Record<string, string>>):
       nat1to1: [],
       adminPassword: value.NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD,
     },
+    rfb: { port: CONTAINER_VNC_PORT, password: vncPasswordOf(value.NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD) },
     settings: {
       ...pick(variables, (name) => name.startsWith('NEKO_') && !READ_HERE.has(name)),
       NEKO_SERVER_BIND: value.NEKO_SERVER_BIND,

@@ -13,7 +13,7 @@ import type { DesktopPrograms } from './programs.ts';
 import type { RestartLimits } from './restart-policy.ts';
 import type { DesktopOrder } from './state.ts';
 import { windowManager } from './window-manager.ts';
-import { startXServer, stopXServer, type XServer } from './x-server.ts';
+import { startXServer, stopXServer, type RfbOverTcp, type XServer } from './x-server.ts';
 
 export interface DesktopPlan {
   order: Pick<DesktopOrder, 'spec' | 'ports' | 'nat1to1' | 'adminPassword'>;
@@ -22,6 +22,8 @@ export interface DesktopPlan {
   streamer: Streamer;
   /** neko's settings by variable, in the place of ours (`NekoOptions`). */
   settings?: Readonly<Record<string, string>>;
+  /** By TCP, too. */
+  rfb?: RfbOverTcp | undefined;
   limits: RestartLimits;
   log: Logger;
 }
@@ -66,7 +68,7 @@ export class DesktopSet {
     await using opening = new AsyncDisposableStack();
     events.onStage('starting the X server');
     const xServer = opening.adopt(
-      await startXServer(programs.xServer, { environment, screen: order.spec.screen }, signal),
+      await startXServer(programs.xServer, { environment, screen: order.spec.screen, rfb: plan.rfb }, signal),
       stopXServer,
     );
     // Before the first key can be pressed.

@@ -44,7 +44,7 @@ export const DesktopState = z.object({
     .string()
     .regex(/^:\d+$/)
     .optional(),
-  /** Xvnc's RFB, on a unix socket without a password of its own. */
+  /** Xvnc's RFB, on a unix socket; in a container it has the password of its TCP port. */
   rfbSocket: z.string(),
   process: Identity,
   parts: z.array(Identity.extend({ name: z.string() })),

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { Child } from '../process/child.ts';
 import { claimSocket } from '../process/socket-claim.ts';
 import type { Screen } from '../protocol/session.ts';
+import { encodePasswordFile } from '../rfb/password.ts';
 import { baseEnvironment, rfbSocketOf, xauthorityOf, type DesktopEnvironment } from './environment.ts';
+import type { SessionFolder } from './folder.ts';
 import { encodeXauthority, makeCookie } from './xauthority.ts';
 
 const DISPLAY_SOCKETS = '/tmp/.X11-unix';
@@ -19,13 +21,19 @@ export interface XServer {
   cookie: Buffer;
 }
 
-/** Starts Xvnc on a display that it finds free itself, with a cookie of its own and RFB on a private socket only. */
+/** RFB by TCP on all addresses of a container, to who knows the password. */
+export interface RfbOverTcp {
+  port: number;
+  password: string;
+}
+
+/** Starts Xvnc on a display that it finds free itself, with a cookie of its own and RFB on a private socket; by TCP only where it is told to. */
 export async function startXServer(
   file: string,
-  options: { environment: DesktopEnvironment; screen: Screen },
+  options: { environment: DesktopEnvironment; screen: Screen; rfb?: RfbOverTcp | undefined },
   signal: AbortSignal,
 ): Promise<XServer> {
-  const { environment, screen } = options;
+  const { environment, screen, rfb } = options;
   const { folder } = environment;
   const xauthority = xauthorityOf(folder);
   const cookie = makeCookie();
@@ -36,8 +44,7 @@ export async function startXServer(
     ['-auth', xauthority],
     ['-geometry', `${screen.width}x${screen.height}`, '-depth', '24'],
     ['-nolisten', 'tcp', '-noreset'],
-    // No TCP at all; on a socket that only this user can reach, a password would protect nothing.
-    ['-rfbport', '-1', '-rfbunixpath', rfbSocketOf(folder), '-rfbunixmode', '0600', '-SecurityTypes', 'None'],
+    ['-rfbunixpath', rfbSocketOf(folder), '-rfbunixmode', '0600', ...(await rfbArguments(folder, rfb))],
     ['-AlwaysShared', '-desktop', 'nekogate'],
   ].flat();
   let display = '';
@@ -49,6 +56,14 @@ export async function startXServer(
     signal,
   );
   return { child, display, cookie };
+}
+
+async function rfbArguments(folder: SessionFolder, rfb: RfbOverTcp | undefined): Promise<string[]> {
+  // On a socket that only this user can reach, a password would protect nothing.
+  if (!rfb) return ['-rfbport', '-1', '-SecurityTypes', 'None'];
+  const file = join(folder.run, 'rfb-password');
+  await writeFile(file, encodePasswordFile(rfb.password), { mode: 0o600 });
+  return ['-rfbport', String(rfb.port), '-SecurityTypes', 'VncAuth', '-rfbauth', file];
 }
 
 export async function stopXServer({ child }: XServer): Promise<void> {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { inject, test } from 'vitest';
 import { z } from 'zod';
+import { enterVncServer } from '../../src/agent/vnc/server.ts';
 import { connectApi, findAdminToken, type CallApi } from '../../src/cli/api.ts';
 import { readRuntimeChoice } from '../../src/cli/runtime.ts';
 import { readEnvironment } from '../../src/config.ts';
@@ -17,6 +18,7 @@ import { grant, openHouse, startDesktop, until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
 import { ownAddress } from '../harness/own-address.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
+import { RfbClient } from '../harness/rfb-client.ts';
 
 test("people watch and drive a container's desktop over UDP ports that Docker publishes", async () => {
   const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23000-23015' });
@@ -68,6 +70,39 @@ test.for(['turn', 'tcp'])("a container's desktop is watched by nothing but %s", 
   const Diagnostics = z.object({ viewers: z.array(z.object({ used: z.string() })) });
   const { viewers } = await house.callApi('GET', `/api/v1/sessions/${sessionId}/diagnostics`, Diagnostics);
   assert.deepEqual(viewers, [{ used: plan }]);
+});
+
+test("VNC clients watch and drive a container's desktop, and its VNC server knows nobody but its agent", async () => {
+  const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23300-23315' });
+  await using house = await openHouse({ runtime, agentId: newAgentId(), dockerHost: inject('dockerHost') });
+  const sessionId = await startDesktop(house, await terminal('painted-terminal.sh'));
+  await using ending = new AsyncDisposableStack();
+  ending.defer(() => house.callApi('DELETE', `/api/v1/sessions/${sessionId}`, z.unknown()).then(() => undefined));
+  const { token } = await grant(house, sessionId, 'controller');
+  await using client = await RfbClient.open(house.gateway.url, sessionId, token);
+  const untilColour = (colour: string): Promise<unknown> =>
+    until(
+      colour,
+      async () => {
+        await client.refresh();
+        return client.pixel(400, 500);
+      },
+      (pixel) => pixel === colour,
+    );
+
+  await untilColour('2040c0');
+  client.click(400, 300);
+  await untilColour('c00000');
+
+  const docker = dockerAt(inject('dockerHost'));
+  const address = await docker.run([
+    'inspect',
+    '--format',
+    '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+    `nekogate-${sessionId}`,
+  ]);
+  const uninvited = enterVncServer({ at: { host: address, port: 5900 } }, new AbortController().signal);
+  await assert.rejects(uninvited, { code: 'VNC_FAILED', message: /security types 2/ });
 });
 
 test.for<['killed' | 'ended', NodeJS.Signals]>([

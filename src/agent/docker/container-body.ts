@@ -67,6 +67,12 @@ function homeIn({ labels, workingFolder }: ImageFacts): string {
   return labels['nekogate.home'] ?? (workingFolder.startsWith('/home/') ? workingFolder : '/home/neko');
 }
 
+/** At which port an image's VNC server listens, by its label `nekogate.vnc`; undefined where it has none of ours. */
+export function vncPortIn({ labels }: Pick<ImageFacts, 'labels'>): number | undefined {
+  const port = Number(labels['nekogate.vnc']);
+  return Number.isInteger(port) && port > 0 ? port : undefined;
+}
+
 /** Which streamer an image has: as its label `nekogate.streamer` says, else neko. */
 export function streamerIn({ labels }: Pick<ImageFacts, 'labels'>): 'neko' | 'embedded' {
   return labels['nekogate.streamer'] === 'embedded' ? 'embedded' : 'neko';

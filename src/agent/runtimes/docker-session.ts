@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { vncPasswordOf } from '../../desktop/container-vnc.ts';
 import { RestartPolicy, type RestartLimits } from '../../desktop/restart-policy.ts';
 import { toGatewayError } from '../../errors.ts';
 import type { Failure, SessionSpec } from '../../protocol/session.ts';
@@ -9,6 +10,7 @@ import { isUnavailable } from '../docker/failures.ts';
 import { baseUrlOf, isAlive, isReady, LOG_TAIL_LINES } from '../docker/readiness.ts';
 import type { ContainerFacts } from '../docker/replies.ts';
 import type { UdpPorts } from '../docker/udp-slices.ts';
+import type { VncAddress } from '../vnc/server.ts';
 import type { RunningSession, SessionHealth, SessionMedia } from './runtime.ts';
 
 /** Time between two looks at a neko that is well, and at one that is not. */
@@ -27,6 +29,8 @@ export interface DockerSessionFacts {
   streamer: 'neko' | 'embedded';
   folder: string;
   adminPassword: string;
+  /** Of its VNC server, where its image has one. */
+  vncPort: number | undefined;
   memoryMb: number;
   mounts: SessionSpec['mounts'];
   ports: UdpPorts;
@@ -55,6 +59,7 @@ export class DockerSession implements RunningSession {
   readonly streamer: 'neko' | 'embedded';
   readonly folder: string;
   readonly #adminPassword: string;
+  readonly #vncPort: number | undefined;
   readonly #memoryMb: number;
   readonly #ports: UdpPorts;
   readonly #parts: DockerSessionParts;
@@ -76,6 +81,7 @@ export class DockerSession implements RunningSession {
     this.streamer = facts.streamer;
     this.folder = facts.folder;
     this.#adminPassword = facts.adminPassword;
+    this.#vncPort = facts.vncPort;
     this.#memoryMb = facts.memoryMb;
     this.#ports = facts.ports;
     this.#baseUrl = facts.baseUrl;
@@ -89,6 +95,12 @@ export class DockerSession implements RunningSession {
   /** Its address may be another one after a restart of its container. */
   get neko(): { baseUrl: string; adminPassword: string } {
     return { baseUrl: this.#baseUrl, adminPassword: this.#adminPassword };
+  }
+
+  get vnc(): VncAddress | undefined {
+    if (this.#vncPort === undefined || this.#baseUrl === '') return undefined;
+    const at = { host: new URL(this.#baseUrl).hostname, port: this.#vncPort };
+    return { at, password: vncPasswordOf(this.#adminPassword) };
   }
 
   get media(): SessionMedia | undefined {
