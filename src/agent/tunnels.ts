@@ -31,7 +31,7 @@ export interface TunnelOptions {
 
 type TunnelOf<Kind extends TunnelRequest['kind']> = Extract<TunnelRequest, { kind: Kind }>;
 
-/** The tunnels that the gateway asked for: each is dialled out to it and given to its login. */
+/** The tunnels that the gateway asked for: each is dialled out to it and given to its login, or joined to a VNC server. */
 export class Tunnels {
   readonly #options: TunnelOptions;
   readonly #opening = new Map<string, Promise<void>>();

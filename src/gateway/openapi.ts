@@ -11,6 +11,7 @@ Failures are \`${PROBLEM_TYPE}\` (RFC 9457) with a stable \`code\`; every answer
 WebSockets: \`/s/{sessionId}/api/ws\` is a session's signaling, neko's own messages. The access token goes in the subprotocol
 \`access.TOKEN\` offered beside \`nekogate.v1\`, as bearer, or as \`?token=\`. A failure after the upgrade is told as one frame
 \`{"event":"gateway/error","payload":{"code","message","retryable"}}\` and a close with the code's close code, its name as the reason.
+\`/s/{sessionId}/vnc\` is RFB in binary frames, for VNC clients: the token in the same ways, beside the subprotocol \`binary\`; a failure is told by the close alone.
 Agents connect at \`/api/v1/agents/connect?agent_id=ID\` with \`X-Agent-API-Key\`.`;
 
 /** The routes' zod schemas, as they validate, are what the document shows. */

@@ -94,6 +94,22 @@ test.for(['LD_PRELOAD', 'NEKO_SESSION_API_TOKEN', 'DISPLAY', 'PATH', 'A=B', ''])
   },
 );
 
+test.for([
+  ['vnc_closed', 'vnc_closed'],
+  ['vnc_error', 'vnc_closed'],
+  ['vnc_close', 'vnc_closed'],
+  ['create_vnc_tunnel', 'initialize_vnc_tunnel'],
+  ['initialize_vnc_tunnel', 'initialize_vnc_tunnel'],
+] as const)('a message that some call %s is %s', ([name, type]) => {
+  const tunnelId = crypto.randomUUID();
+  const closed = { tunnelId, sessionId: 's-1', reason: { code: 'VNC_LOST', message: 'it hung up' } };
+  const payload = type === 'vnc_closed' ? closed : { tunnelId, sessionId: 's-1', ticket: 'a'.repeat(64) };
+  const text = JSON.stringify({ ...envelope, type: name, payload });
+
+  assert.deepEqual(decodeFromGateway(text), { ...envelope, type, payload });
+  if (type === 'vnc_closed') assert.deepEqual(decodeFromAgent(text), { ...envelope, type, payload });
+});
+
 test('a message reaches the one handler of its type', () => {
   const heard: string[] = [];
   const hear = (type: string) => (): void => void heard.push(type);

@@ -25,6 +25,18 @@ test('a peer that answers pings is left alone, one that has gone silent is told 
   assert.equal(silences, 1);
 });
 
+test('a peer that we do not listen to ourselves is not taken for silent', async () => {
+  await using pair = await openSocketPair();
+  let silences = 0;
+  const end = keepAlive(pair.dialled, 20, () => (silences += 1));
+  pair.dialled.pause();
+
+  for (let ping = 0; ping < 5; ping += 1) await once(pair.accepted, 'ping');
+
+  end();
+  assert.equal(silences, 0);
+});
+
 test('a close carries the code and the name of its failure', async () => {
   await using pair = await openSocketPair();
   const closed = closeOf(pair.dialled);

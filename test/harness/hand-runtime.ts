@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import type { RunningSession, Runtime, SessionHealth, StartOptions } from '../../src/agent/runtimes/runtime.ts';
+import type { VncAddress } from '../../src/agent/vnc/server.ts';
 import type { SessionSpec } from '../../src/protocol/session.ts';
 
 /** A runtime whose sessions start, break and fail when the test says so. */
@@ -42,6 +43,10 @@ export class HandRuntime implements Runtime {
     this.removedHomes.push(home);
   }
 
+  isStarting(sessionId: string): boolean {
+    return this.#starting.has(sessionId);
+  }
+
   ready(sessionId: string, neko = { baseUrl: 'http://127.0.0.1:1', adminPassword: 'x' }): HandSession {
     const session = new HandSession(sessionId, neko, () => this.stopped.push(sessionId));
     this.#meet(sessionId).resolve(session);
@@ -64,6 +69,7 @@ export class HandSession implements RunningSession {
   readonly streamer = 'embedded';
   readonly folder = '/nowhere';
   readonly sessionId: string;
+  vnc: VncAddress | undefined;
   readonly neko: { baseUrl: string; adminPassword: string };
   readonly #onStop: () => void;
   #health: SessionHealth = { state: 'running' };

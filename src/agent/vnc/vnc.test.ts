@@ -231,6 +231,29 @@ describe('a VNC tunnel', () => {
     assert.include(await open(pair).catch((error: unknown) => error), { code: 'SHUTTING_DOWN' });
   });
 
+  test('that nobody waits for any more is not opened', async () => {
+    await using server = await openServer(GREETING.subarray(0, 5));
+    await using pair = await openSocketPair();
+    const { tunnels, said } = openTunnels(server.address);
+    let dials = 0;
+    const tunnelId = crypto.randomUUID();
+    const opening = tunnels
+      .open({ tunnelId, ticket: '', sessionId: 's-1' }, async () => {
+        dials += 1;
+        return clientSocket(pair.dialled);
+      })
+      .catch((error: unknown) => error);
+    await server.accepted();
+
+    tunnels.close(crypto.randomUUID(), new GatewayError('CLIENT_SILENT', "not this one's"));
+    tunnels.close(tunnelId, new GatewayError('CLIENT_SILENT', 'nobody waits'));
+
+    assert.include(await opening, { code: 'CLIENT_SILENT' });
+    assert.equal(dials, 0);
+    assert.deepEqual(said, []);
+    await tunnels.stop(END);
+  });
+
   test('is refused where a session has no VNC server', async () => {
     await using pair = await openSocketPair();
     const { open, said } = openTunnels(undefined);

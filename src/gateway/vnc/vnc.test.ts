@@ -280,7 +280,7 @@ describe('what ends a VNC client is what it is told', () => {
 
   test("the VNC server's end comes after all that it sent, however slow the client is", async () => {
     const { client, tunnel } = await openJoined();
-    const last = randomBytes(4_000_000);
+    const last = randomBytes(16_000_000);
     await stopReading(client);
 
     for (let at = 0; at < last.length; at += 50_000) tunnel.socket.send(last.subarray(at, at + 50_000));
