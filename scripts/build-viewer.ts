@@ -14,7 +14,7 @@ const RECORD = join(OUTPUT, '.build.json');
 const BuildRecord = z.object({ inputs: z.array(z.string()).min(1), outputs: z.array(z.string()), hash: z.string() });
 
 /**
- * Builds `viewer.js` (an ES module that defines the element), `view.js`, `view.css` and `view.html`, with source maps.
+ * Builds `viewer.js` (an ES module that defines the element), `vnc.js` (which it fetches to show a desktop by VNC), `view.js`, `view.css` and `view.html`, with source maps.
  * Resolves to whether anything had to be built. Files are replaced one by one, so that a gateway that runs never serves half a file.
  */
 export async function buildViewer(): Promise<boolean> {
@@ -25,6 +25,7 @@ export async function buildViewer(): Promise<boolean> {
       absWorkingDir: ROOT,
       entryPoints: [
         { in: 'src/viewer/index.ts', out: 'viewer' },
+        { in: 'src/viewer/vnc/vnc.ts', out: 'vnc' },
         { in: 'src/viewer/page/view.ts', out: 'view' },
         { in: 'src/viewer/page/view.css', out: 'view' },
         { in: 'src/viewer/page/view.html', out: 'view' },

@@ -33,6 +33,7 @@ const TESTS = [
   { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },
+  { packages: ['iptables'], has: () => hasProgram('iptables') },
   { packages: ['docker.io'], has: () => hasProgram('dockerd') },
   // The client at this path builds images by BuildKit; another one earlier on PATH may not. From trixie on it is a package of its own, and
   // so is what it builds with.

@@ -59,9 +59,18 @@ export class Attributes {
     return this.#element.getAttribute('auto-control') !== 'off';
   }
 
-  /** The ways that media may take, with commas; empty for all that there are. */
+  /** The ways that WebRTC's media may take, with commas; empty for all that there are. */
   get ice(): string {
-    return this.#element.getAttribute('ice') ?? '';
+    return this.#ways.filter((way) => way !== 'vnc').join(',');
+  }
+
+  /** Whether VNC may stand in where WebRTC has no picture: where nothing is said of ways, or it is among them. */
+  get mayFallBack(): boolean {
+    return this.#ways.length === 0 || this.#ways.includes('vnc');
+  }
+
+  get #ways(): string[] {
+    return (this.#element.getAttribute('ice') ?? '').split(',').filter((way) => way !== '');
   }
 
   toggleScaling(): void {

@@ -140,6 +140,11 @@ export class Connection {
     this.#isSilenceExpected = isExpected;
   }
 
+  /** A connection of its own to the same session by VNC, by the same token. */
+  dialVnc(): WebSocket {
+    return new WebSocket(socketUrl(this.#options, 'vnc'), ['binary', `access.${this.#options.access}`]);
+  }
+
   /** Closes with 1000, which ends the login at once, and stops coming back. */
   close(): void {
     this.#loginId = undefined;
@@ -152,8 +157,7 @@ export class Connection {
   }
 
   #dial(): WebSocket {
-    const url = new URL(`${apiPath(this.#options)}/ws`, this.#options.server);
-    url.protocol = url.protocol.replace('http', 'ws');
+    const url = socketUrl(this.#options, 'api/ws');
     if (this.#options.ice !== '') url.searchParams.set('ice', this.#options.ice);
     const resume = this.#loginId === undefined ? [] : [`resume.${this.#loginId}`];
     return new WebSocket(url, [SUBPROTOCOL, `access.${this.#options.access}`, ...resume]);
@@ -207,9 +211,10 @@ export class Connection {
   }
 }
 
-function apiPath(options: ConnectionOptions): string {
-  const base = new URL(withSlash(options.server)).pathname;
-  return `${base}s/${encodeURIComponent(options.session)}/api`;
+function socketUrl({ server, session }: ConnectionOptions, path: string): URL {
+  const url = new URL(`s/${encodeURIComponent(session)}/${path}`, withSlash(server));
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url;
 }
 
 function withSlash(address: string): string {

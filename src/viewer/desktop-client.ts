@@ -9,6 +9,8 @@ import { explain, type Reason } from './reasons.ts';
 import { Room } from './room.ts';
 import type { Stats } from './stats.ts';
 import { Stream, type StreamOptions } from './stream.ts';
+import { Fallback, type Wanted } from './vnc/fallback.ts';
+import type { VncListener, VncPicture } from './vnc/picture.ts';
 import { type Signaling, viewerState, type ViewerState } from './viewer-state.ts';
 
 export interface DesktopListener {
@@ -26,6 +28,13 @@ export interface DesktopListener {
   noticed(text: string): void;
   failed(reason: Reason): void;
   measured(stats: Stats): void;
+  /** Shows the desktop by VNC. */
+  openVnc(dial: () => WebSocket, listener: VncListener): VncPicture;
+}
+
+export interface DesktopOptions extends DialOptions, StreamOptions {
+  /** Whether VNC may stand in where WebRTC has no picture. */
+  readonly mayFallBack: boolean;
 }
 
 /** Losses that say that the stream is gone too, which WebRTC would notice only some seconds later. */
@@ -44,6 +53,8 @@ export class DesktopClient {
   readonly #listener: DesktopListener;
   readonly #connection: Connection;
   readonly #room = new Room();
+  readonly #fallback: Fallback;
+  readonly #mayFallBack: boolean;
   readonly #gate = new InputGate((event) => this.controls.send(event));
   #signaling: Signaling = { name: 'joining' };
   #trouble: Reason | undefined;
@@ -51,8 +62,9 @@ export class DesktopClient {
   #videos: readonly string[] = [];
   #touchEvents = false;
 
-  constructor(options: DialOptions & StreamOptions, listener: DesktopListener) {
+  constructor({ mayFallBack, ...options }: DesktopOptions, listener: DesktopListener) {
     this.#listener = listener;
+    this.#mayFallBack = mayFallBack;
     const connection = new Connection(options, {
       opened: () => undefined,
       received: (message) => this.#receive(message),
@@ -70,6 +82,11 @@ export class DesktopClient {
         this.#updateState();
         listener.offerChanged();
       },
+    });
+    this.#fallback = new Fallback({
+      dial: () => connection.dialVnc(),
+      open: (dial, one) => listener.openVnc(dial, one),
+      changed: () => this.#updateState(),
     });
     this.controls = new Controls(this.#room, {
       sendRequest: () => connection.send('control/request'),
@@ -241,9 +258,12 @@ export class DesktopClient {
     this.controls.suspend();
   }
 
-  /** Over the data channel; over the socket while there is none. Neither, and it is lost: the streamer lets go of keys by itself. */
+  /**
+   * Over the data channel; over the socket while there is none, and while VNC stands in: a channel whose connection is lost takes input and
+   * keeps it. Neither, and it is lost: the streamer lets go of keys by itself.
+   */
   #transmit(event: InputEvent): void {
-    if (!this.stream.send(event)) transmitOverSocket(event, this.#connection);
+    if (this.#fallback.isShown || !this.stream.send(event)) transmitOverSocket(event, this.#connection);
   }
 
   #controlChanged(): void {
@@ -251,8 +271,26 @@ export class DesktopClient {
     this.#listener.controlChanged(this.controls.status);
   }
 
+  #wantedOfVnc(): Wanted {
+    const { picture, isFlowing } = this.stream;
+    const { name } = this.#signaling;
+    const isOver = name === 'ended' || name === 'paused';
+    // Signaling that is away for a moment leaves a picture by VNC where it is.
+    const isUp = name === 'up' || this.#fallback.isShown;
+    if (!this.#mayFallBack || isOver || isFlowing || !isUp) return 'no';
+    return picture.name === 'broken' ? 'now' : 'soon';
+  }
+
   #updateState(): void {
-    const state = viewerState(this.#signaling, this.stream.picture, this.#trouble);
+    this.#fallback.want(this.#wantedOfVnc());
+    const state = viewerState({
+      signaling: this.#signaling,
+      picture: this.stream.picture,
+      plan: this.stream.plan,
+      isFlowing: this.stream.isFlowing,
+      isVncShown: this.#fallback.isShown,
+      trouble: this.#trouble,
+    });
     if (state.name === 'live') this.#trouble = undefined;
     if (state.name === 'reconnecting') this.#trouble = state.reason;
     const isAnother = JSON.stringify(state) !== JSON.stringify(this.#state);

@@ -28,11 +28,11 @@ export class Shell {
   #scaling: Scaling = 'fit';
 
   /** `resized` is called when the room for the picture is another. */
-  constructor(video: HTMLVideoElement, over: readonly HTMLElement[], bar: HTMLElement, resized: () => void) {
+  constructor(pictures: readonly HTMLElement[], over: readonly HTMLElement[], bar: HTMLElement, resized: () => void) {
     this.#resized = resized;
     this.surface = element('div', { class: 'surface' });
     this.cursor = new Cursor(this.surface);
-    this.#stage = element('div', { class: 'stage' }, video, this.cursor.element);
+    this.#stage = element('div', { class: 'stage' }, ...pictures, this.cursor.element);
     this.surface.append(this.#stage);
     this.#viewport = element('div', { class: 'viewport' }, this.surface, this.keys);
     const room = element('div', { class: 'room' }, this.#viewport, ...over);

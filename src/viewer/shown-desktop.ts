@@ -8,9 +8,10 @@ import { Microphone } from './microphone.ts';
 import { explain } from './reasons.ts';
 import type { Stats } from './stats.ts';
 import type { ViewerState } from './viewer-state.ts';
+import { VncView } from './vnc/vnc-view.ts';
 
 /** What the client tells, once it is noted, and what else is another. */
-export interface ShownDesktopListener extends Omit<DesktopListener, 'offerChanged' | 'gotTrack'> {
+export interface ShownDesktopListener extends Omit<DesktopListener, 'offerChanged' | 'gotTrack' | 'openVnc'> {
   /** The state is about to be another. What is held down may still get through. */
   stateChanging(next: ViewerState): void;
   /** The same of control. */
@@ -36,6 +37,7 @@ const NO_SCREEN: Screen = { width: 0, height: 0, rate: 0 };
 export class ShownDesktop {
   readonly media: Media;
   readonly microphone: Microphone;
+  readonly vnc = new VncView();
   readonly #target: ConnectionOptions;
   readonly #attributes: Attributes;
   readonly #listener: ShownDesktopListener;
@@ -83,7 +85,8 @@ export class ShownDesktop {
       this.#setState({ name: 'closed', reason: explain(session === '' ? 'SESSION_NOT_FOUND' : 'UNAUTHENTICATED') });
       return;
     }
-    const client = new DesktopClient({ server, session, access, ice: this.#attributes.ice }, this.#listen());
+    const { ice, mayFallBack } = this.#attributes;
+    const client = new DesktopClient({ server, session, access, ice, mayFallBack }, this.#listen());
     this.#client = client;
     client.controls.setViewOnly(this.#attributes.isViewOnly);
     client.open();
@@ -119,6 +122,7 @@ export class ShownDesktop {
         listener.streamStarted();
       },
       gotTrack: (track) => this.#gotTrack(track),
+      openVnc: (dial, one) => this.vnc.open(dial, one),
       screenChanged: (screen) => {
         this.#screen = screen;
         listener.screenChanged(screen);

@@ -34,7 +34,7 @@ export interface StreamListener {
   measured(stats: Stats): void;
   /** Media comes by this way. */
   routed(plan: IcePlan): void;
-  /** `picture` or `video` is another one. */
+  /** `picture`, `isFlowing`, `plan` or `video` is another one. */
   changed(): void;
 }
 
@@ -43,6 +43,9 @@ const MEDIA_TIMEOUT_MS = 15_000;
 /** WebRTC mends short breaks by itself; a longer one gets an ICE restart, and then MEDIA_TIMEOUT_MS to work. */
 const BREAK_MAX_MS = 3000;
 const STATS_INTERVAL_MS = 2000;
+/** Time on a way that is not the straight one, before the better ones are tried again, and at most between two tries. */
+const CLIMB_FIRST_MS = 20_000;
+const CLIMB_MAX_MS = 600_000;
 /** Input that the screen answers; a pointer that moves is not in the picture. */
 const SEEN_INPUTS: ReadonlySet<InputEvent['type']> = new Set(['key', 'button', 'scroll', 'touch']);
 
@@ -63,6 +66,7 @@ export class Stream {
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #statsTimer: ReturnType<typeof setInterval> | undefined;
+  #climbTimer: ReturnType<typeof setTimeout> | undefined;
   #totals: StatsTotals | undefined;
   #pingedAtMs = 0;
   #rttMs: number | undefined;
@@ -78,6 +82,16 @@ export class Stream {
 
   get picture(): Picture {
     return this.#picture;
+  }
+
+  /** Whether the picture can move: a frame was seen, and the connection that it came by holds. */
+  get isFlowing(): boolean {
+    return this.#picture.name === 'playing' && this.#peer?.state === 'connected';
+  }
+
+  /** The way that media takes; undefined until that was measured. */
+  get plan(): IcePlan | undefined {
+    return this.#plan;
   }
 
   /** What the streamer says that it sends. */
@@ -204,6 +218,7 @@ export class Stream {
 
   #watch(state: RTCPeerConnectionState): void {
     if (this.#isFrozen) return;
+    this.#listener.changed();
     if (state === 'connected') this.#awaitFrame();
     if (state === 'failed' || state === 'closed') this.#break(explain('MEDIA_UNREACHABLE'));
     if (state !== 'disconnected') return;
@@ -246,6 +261,7 @@ export class Stream {
   #dropPeer(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#statsTimer);
+    clearTimeout(this.#climbTimer);
     this.#peer?.close();
     this.#peer = undefined;
     this.#stall.reset();
@@ -284,7 +300,19 @@ export class Stream {
   #tellRoute(plan: IcePlan): void {
     if (plan === this.#plan || this.#picture.name !== 'playing') return;
     this.#plan = plan;
+    this.#climbLater(CLIMB_FIRST_MS);
     this.#listener.routed(plan);
+    this.#listener.changed();
+  }
+
+  /** Looks now and then whether a better way works by now: ICE, restarted, tries all of them, and media goes on meanwhile. */
+  #climbLater(afterMs: number): void {
+    clearTimeout(this.#climbTimer);
+    if (this.#plan === 'direct' || this.#options.ice !== '') return;
+    this.#climbTimer = setTimeout(() => {
+      if (this.isFlowing && this.#isSignalingUp && !this.#isFrozen) this.#listener.send('signal/restart');
+      this.#climbLater(Math.min(2 * afterMs, CLIMB_MAX_MS));
+    }, afterMs);
   }
 
   #watchStall({ framesDecoded, packetsReceived, silentMs }: Stats): void {

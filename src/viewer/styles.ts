@@ -34,6 +34,8 @@ p { margin: 0; }
 .surface { position: relative; min-width: 100%; min-height: 100%; touch-action: none; user-select: none; -webkit-user-select: none; }
 .stage { position: absolute; top: 0; left: 0; overflow: hidden; background: #000; transform-origin: 0 0; }
 .video { display: block; width: 100%; height: 100%; object-fit: fill; pointer-events: none; }
+.vnc { position: absolute; inset: 0; pointer-events: none; }
+.vnc:empty { display: none; }
 .cursor { position: absolute; top: 0; left: 0; pointer-events: none; }
 .room:has(.status-screen:not([hidden])) .cursor { display: none; }
 .keys {
@@ -121,6 +123,8 @@ p { margin: 0; }
 .toolbar[data-state='live'] .dot { background: var(--good); }
 .toolbar[data-restoring='true'] .dot { background: var(--waiting); }
 .toolbar[data-state='closed'] .dot { background: var(--bad); }
+.rung { padding: 0 6px; font-size: 11px; color: var(--muted); border: 1px solid var(--line); border-radius: 4px; }
+.rung:empty { display: none; }
 .rtt { color: var(--muted); font-variant-numeric: tabular-nums; }
 .holder { overflow: hidden; text-overflow: ellipsis; color: var(--muted); }
 .toolbar[data-holder='me'] .holder { color: var(--text); }

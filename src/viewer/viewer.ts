@@ -57,7 +57,7 @@ export class Viewer {
     this.#dispatch = dispatch;
     this.desktop = new ShownDesktop(host, attributes, this.#listen());
     this.#shell = new Shell(
-      this.desktop.media.video,
+      [this.desktop.media.video, this.desktop.vnc.element],
       [this.#unlock.element, ...this.#overlays.elements, this.#clipboard.panel.element],
       this.#overlays.toolbar.element,
       () => this.#resize.update(),
@@ -241,7 +241,9 @@ export class Viewer {
       isMuted: media.isMuted,
       isFullscreen: this.#host.matches(':fullscreen'),
     });
-    const isSilent = state.name === 'live' && media.hasSound && media.isMuted && !isMuted;
+    // By VNC there is none.
+    const isHeard = state.name === 'live' && state.rung !== 'vnc' && media.hasSound;
+    const isSilent = isHeard && media.isMuted && !isMuted;
     this.#unlock.render({ isBlocked: media.isBlocked, isSilent });
   }
 }

@@ -76,8 +76,8 @@ test('a viewer that wants a way that there is not is told which is missing', asy
 test('a look at a host says of each way whether it works, and what to do where it does not', async () => {
   await using coturn = await startCoturn();
   const turn = { ...coturn.servers, urls: [...coturn.servers.urls, `turn:${ownAddress()}:9?transport=tcp`] };
-  // TEST-NET-1 (RFC 5737) is nowhere.
-  await using house = await openHouse({ nat1to1: [ownAddress(), '192.0.2.1'], turn, tcpMedia: TCP_MEDIA });
+  // TEST-NET-2 (RFC 5737) is nowhere.
+  await using house = await openHouse({ nat1to1: [ownAddress(), '198.51.100.1'], turn, tcpMedia: TCP_MEDIA });
 
   const { ok, paths } = await house.callApi('GET', '/api/v1/agents/host-1/preflight', Preflight);
 
@@ -85,7 +85,7 @@ test('a look at a host says of each way whether it works, and what to do where i
   const verdicts = paths.map((path) => [path.plan, path.target.replace(/:\d+$/, ''), path.ok]);
   assert.deepEqual(verdicts, [
     ['direct', ownAddress(), true],
-    ['direct', '192.0.2.1', false],
+    ['direct', '198.51.100.1', false],
     ['turn', turn.urls[0], true],
     ['turn', turn.urls[1], false],
     ['tcp', ownAddress(), true],

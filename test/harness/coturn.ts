@@ -19,12 +19,11 @@ export interface Coturn extends AsyncDisposable {
   output(): string;
 }
 
-/** A real coturn with a secret of its own, on this machine's own address: the rule is that it relays to no loopback peer. */
-export async function startCoturn(): Promise<Coturn> {
+/** A real coturn with a secret of its own, on an address of this machine that is not loopback's: the rule is that it relays to none there. */
+export async function startCoturn(address = ownAddress()): Promise<Coturn> {
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(await temporaryFolder());
   const secret = randomBytes(16).toString('hex');
-  const address = ownAddress();
   const port = await freePort(address);
   const file = join(folder.path, 'turnserver.conf');
   const settings = [

@@ -9,7 +9,7 @@ import { findState } from '../../src/desktop/state.ts';
 import { XDisplay } from '../../src/neko/embedded/x11.ts';
 import type { Role } from '../../src/protocol/session.ts';
 import type { NekoViewer, ViewerState } from '../../src/viewer/index.ts';
-import { framesOf } from './browser.ts';
+import { framesOf, type Colour } from './browser.ts';
 import { folderOf, grant, type House, startDesktop, until } from './house.ts';
 import { listenOnAnyPort } from './ports.ts';
 import { openTcpProxy } from './tcp-proxy.ts';
@@ -261,4 +261,21 @@ export async function openLink(house: House): Promise<Link> {
     mend: () => proxy.mend(),
     [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
+}
+
+/** What is shown beside the middle of the desktop, where the pointer may be, whichever way the picture comes; undefined before the first. */
+export function colourOf(page: Page): Promise<Colour | undefined> {
+  return page.evaluate(() => {
+    const root = document.querySelector('neko-viewer')?.shadowRoot;
+    const picture = root?.querySelector<HTMLCanvasElement>('.vnc canvas') ?? root?.querySelector('video');
+    const [width, height] =
+      picture instanceof HTMLVideoElement
+        ? [picture.videoWidth, picture.videoHeight]
+        : [picture?.width ?? 0, picture?.height ?? 0];
+    if (!picture || width === 0) return undefined;
+    const context = new OffscreenCanvas(1, 1).getContext('2d');
+    context?.drawImage(picture, width / 4, height / 2, 1, 1, 0, 0, 1, 1);
+    const [red = 0, green = 0, blue = 0] = context?.getImageData(0, 0, 1, 1).data ?? [];
+    return { red, green, blue };
+  });
 }

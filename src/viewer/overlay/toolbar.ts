@@ -1,6 +1,6 @@
 import type { ControlStatus } from '../controls.ts';
 import { element, setText } from '../dom.ts';
-import type { ViewerState } from '../viewer-state.ts';
+import type { Rung, ViewerState } from '../viewer-state.ts';
 import { icon, type IconName } from './icons.ts';
 
 export interface ToolbarActions {
@@ -34,11 +34,15 @@ const STATE_NAMES: Record<ViewerState['name'], string> = {
   closed: 'Not connected',
 };
 
+/** The straight way is what people expect, and is not named. */
+const RUNG_NAMES: Record<Rung, string> = { direct: '', turn: 'TURN', tcp: 'TCP', vnc: 'VNC' };
+
 /** The bar under the picture: how the connection is, who has control, and the buttons. */
 export class Toolbar {
   readonly element: HTMLElement;
   readonly #state = element('span', { class: 'state-name' });
   readonly #rtt = element('span', { class: 'rtt', title: 'Round trip to the desktop' });
+  readonly #rung = element('span', { class: 'rung', title: 'The way of the picture' });
   readonly #holder = element('span', { class: 'holder', role: 'status' });
   readonly #control: HTMLButtonElement;
   readonly #sound: HTMLButtonElement;
@@ -57,7 +61,7 @@ export class Toolbar {
     this.element = element(
       'div',
       { class: 'toolbar', role: 'toolbar', 'aria-label': 'Desktop', part: 'toolbar' },
-      element('div', { class: 'status' }, element('span', { class: 'dot' }), this.#state, this.#rtt),
+      element('div', { class: 'status' }, element('span', { class: 'dot' }), this.#state, this.#rung, this.#rtt),
       element('div', { class: 'control-group' }, this.#holder, this.#control),
       element('div', { class: 'buttons' }, this.#keyboard, this.#clipboard, this.#sound, this.#menu, this.#fullscreen),
     );
@@ -70,6 +74,8 @@ export class Toolbar {
     const isRestoring = state.name === 'live' && state.restoring !== undefined;
     this.element.dataset['restoring'] = String(isRestoring);
     setText(this.#state, isRestoring ? 'Live, restoring' : STATE_NAMES[state.name]);
+    const rung = state.name === 'live' ? state.rung : undefined;
+    setText(this.#rung, rung === undefined ? '' : RUNG_NAMES[rung]);
     const isMeasured = state.name === 'live' && view.rttMs !== undefined;
     setText(this.#rtt, isMeasured && view.rttMs !== undefined ? `${Math.max(1, Math.round(view.rttMs))} ms` : '');
 

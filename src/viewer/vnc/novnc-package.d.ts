@@ -1,0 +1,19 @@
+// What we use of noVNC, which has no types of its own (docs/API.md of the package).
+declare module '@novnc/novnc' {
+  interface RfbEvents {
+    /** ServerInit was read. */
+    connect: CustomEvent<object>;
+    disconnect: CustomEvent<{ clean: boolean }>;
+  }
+
+  export default class RFB extends EventTarget {
+    /** Takes the channel over; throws for one that is closed. */
+    constructor(target: Element, channel: WebSocket, options: { shared: boolean });
+    viewOnly: boolean;
+    scaleViewport: boolean;
+    focusOnClick: boolean;
+    background: string;
+    disconnect(): void;
+    addEventListener<E extends keyof RfbEvents>(type: E, listener: (event: RfbEvents[E]) => void): void;
+  }
+}
