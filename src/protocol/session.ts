@@ -46,7 +46,7 @@ const IMAGE =
   /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
 /** Folders of the host that one session may have. */
-const MOUNTS_MAX = 16;
+export const MOUNTS_MAX = 16;
 
 /** Where in a container a folder of the host may be: where people expect their files, and no program its own. */
 export const MountTarget = z

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { pino } from 'pino';
 import { inject } from 'vitest';
 import { DockerRuntime, type DockerRuntimeOptions } from '../../src/agent/runtimes/docker.ts';
@@ -29,10 +31,13 @@ export interface DockerHost extends AsyncDisposable {
 }
 
 /** An agent's host with an id and folders of its own; nothing of that id is left in Docker afterwards. */
-export async function openDockerHost(firstPort: number): Promise<DockerHost> {
+export async function openDockerHost(
+  firstPort: number,
+  docker: Docker = dockerAt(inject('dockerHost')),
+  ensureImage: (docker: Docker) => Promise<string> = ensureObedientImage,
+): Promise<DockerHost> {
   await using opening = new AsyncDisposableStack();
-  const docker = dockerAt(inject('dockerHost'));
-  const image = await ensureObedientImage(docker);
+  const image = await ensureImage(docker);
   const agentId = `test-${randomBytes(4).toString('hex')}`;
   const label = `label=nekogate.agent=${agentId}`;
   const idsOf = async (args: string[]): Promise<string[]> =>
@@ -93,6 +98,28 @@ export function untilHealth(session: RunningSession, fits: (health: SessionHealt
 async function ensureObedientImage(docker: Docker): Promise<string> {
   const context = fileURLToPath(new URL('../docker/obedient', import.meta.url));
   await docker.run(['build', '--quiet', '--build-arg', `BASE=${DESKTOP_IMAGE}`, '--tag', OBEDIENT_IMAGE, context]);
+  return OBEDIENT_IMAGE;
+}
+
+/** The same without all that a desktop's image has beside Node: 130 MB that are there in seconds. */
+export async function importObedientImage(docker: Docker): Promise<string> {
+  await using folder = await temporaryFolder();
+  const root = join(folder.path, 'root');
+  const { stdout: needed } = await execa('ldd', [process.execPath]);
+  const libraries = [...needed.matchAll(/(?<= => |^\s*)\/\S+/gm)].map(([path]) => path);
+  const files = [
+    [process.execPath, '/usr/bin/node'],
+    [fileURLToPath(new URL('../docker/obedient/server.mjs', import.meta.url)), '/server.mjs'],
+    ...libraries.map((path) => [path, path]),
+  ];
+  for (const [from = '', to = ''] of files) {
+    await mkdir(join(root, dirname(to)), { recursive: true });
+    await copyFile(from, join(root, to));
+  }
+  const archive = join(folder.path, 'image.tar');
+  await execa('tar', ['--directory', root, '--create', '--file', archive, '.']);
+  const changes = ['ENTRYPOINT ["/usr/bin/node", "/server.mjs"]', 'USER 1000:1000', 'WORKDIR /home/nekogate'];
+  await docker.run(['import', ...changes.flatMap((change) => ['--change', change]), archive, OBEDIENT_IMAGE]);
   return OBEDIENT_IMAGE;
 }
 

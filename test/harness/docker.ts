@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,18 +43,109 @@ export async function openDocker(dockerHost: string | undefined): Promise<Docker
   for (const host of dockerHost === undefined ? [DEFAULT_HOST, socket] : [dockerHost])
     if (await answers(host)) return { ...dockerAt(host), [Symbol.asyncDispose]: async () => undefined };
   if (dockerHost !== undefined) throw new Error(`no dockerd answers at DOCKER_HOST, ${dockerHost}`);
-  return startDockerd(run, socket);
+  return openPrivate(run, socket);
 }
 
-async function startDockerd(run: string, host: string): Promise<Docker & AsyncDisposable> {
-  if (process.getuid?.() !== 0)
-    throw new Error('no dockerd answers, and only root can start one; start it, or add yourself to its group');
+async function openPrivate(run: string, host: string): Promise<Docker & AsyncDisposable> {
   const data = join(homedir(), '.cache', 'nekogate', 'docker');
   await mkdir(run, { recursive: true, mode: 0o700 });
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const logFile = join(run, 'dockerd.log');
-  const args = [`--host=${host}`, `--data-root=${data}`, `--exec-root=${run}/exec`, `--pidfile=${run}/docker.pid`];
-  const dockerd = execa('dockerd', args, {
+  const dockerd = new Dockerd({ run, host, data });
+  await dockerd.start();
+  // Left by a run that was killed: this dockerd is ours alone.
+  await removeContainers(dockerd.docker);
+  return { ...dockerd.docker, [Symbol.asyncDispose]: () => dockerd[Symbol.asyncDispose]() };
+}
+
+/**
+ * A dockerd of a test's own, to be ended and started again beside whichever others there are: it leaves the host's packet filter and
+ * default bridge alone, so that published ports are only reached from this host.
+ */
+export async function openOwnDockerd(flags: readonly string[]): Promise<Dockerd> {
+  const run = await mkdtemp(join(tmpdir(), 'nekogate-own-docker-'));
+  const beside = ['--iptables=false', '--ip6tables=false', '--bridge=none', ...flags];
+  const dockerd = new Dockerd({
+    run,
+    host: `unix://${join(run, 'docker.sock')}`,
+    data: join(run, 'data'),
+    flags: beside,
+  });
+  dockerd.owned.defer(async () => {
+    // It mounts its data over itself, and one that is killed leaves that.
+    await execa('umount', ['--recursive', '--lazy', join(run, 'data')], { reject: false });
+    await rm(run, { recursive: true, force: true });
+  });
+  try {
+    await dockerd.start();
+    return dockerd;
+  } catch (thrown) {
+    await dockerd.owned.disposeAsync();
+    throw thrown;
+  }
+}
+
+interface DockerdOptions {
+  /** A folder for its sockets, log and state. */
+  run: string;
+  host: string;
+  data: string;
+  flags?: readonly string[];
+}
+
+/** A dockerd as a process, which can be ended and started again on its data; with its containers gone when it is disposed of. */
+export class Dockerd implements AsyncDisposable {
+  readonly docker: Docker;
+  /** What goes with it, after its end. */
+  readonly owned = new AsyncDisposableStack();
+  readonly #options: DockerdOptions;
+  #running: { process: ReturnType<typeof spawnDockerd>; exited: Promise<unknown> } | undefined;
+
+  constructor(options: DockerdOptions) {
+    this.#options = options;
+    this.docker = dockerAt(options.host);
+  }
+
+  /** Resolves once it answers. */
+  async start(): Promise<void> {
+    if (process.getuid?.() !== 0)
+      throw new Error('no dockerd answers, and only root can start one; start it, or add yourself to its group');
+    const { run, host } = this.#options;
+    const logFile = join(run, 'dockerd.log');
+    // Of a dockerd that was killed: its containerd was killed with it, and who doesn't reap it makes it look alive.
+    await rm(join(run, 'exec', 'containerd', 'containerd.pid'), { force: true });
+    const dockerd = spawnDockerd(this.#options);
+    dockerd.stderr.pipe(createWriteStream(logFile, { flags: 'a' }));
+    this.#running = { process: dockerd, exited: once(dockerd.nodeChildProcess, 'exit') };
+    const deadline = Date.now() + START_MS;
+    while (!(await answers(host))) {
+      if (dockerd.nodeChildProcess.exitCode === null && Date.now() < deadline) {
+        await sleep(START_POLL_MS);
+        continue;
+      }
+      await this.end('SIGTERM');
+      const tail = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+      throw new Error(`dockerd did not start:\n${tail}`);
+    }
+  }
+
+  /** Resolves once its process is gone; its containers may run on. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    this.#running?.process.kill(signal);
+    await this.#running?.exited;
+    this.#running = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#running) await this.start();
+    await removeContainers(this.docker);
+    await this.end('SIGTERM');
+    await this.owned.disposeAsync();
+  }
+}
+
+function spawnDockerd({ run, host, data, flags = [] }: DockerdOptions) {
+  const folders = [`--data-root=${data}`, `--exec-root=${run}/exec`, `--pidfile=${run}/docker.pid`];
+  return execa('dockerd', [`--host=${host}`, ...folders, ...flags], {
     stdin: 'ignore',
     stdout: 'ignore',
     buffer: false,
@@ -62,33 +153,6 @@ async function startDockerd(run: string, host: string): Promise<Docker & AsyncDi
     // Killed, it would leave its containers running without it.
     forceKillAfterDelay: false,
   });
-  const log = dockerd.stderr.pipe(createWriteStream(logFile));
-  const exited = once(dockerd.nodeChildProcess, 'exit');
-  const stop = async (): Promise<void> => {
-    dockerd.kill('SIGTERM');
-    await exited;
-    log.end();
-  };
-  const deadline = Date.now() + START_MS;
-  while (!(await answers(host))) {
-    if (dockerd.nodeChildProcess.exitCode === null && Date.now() < deadline) {
-      await sleep(START_POLL_MS);
-      continue;
-    }
-    await stop();
-    const tail = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-    throw new Error(`dockerd did not start:\n${tail}`);
-  }
-  const docker = dockerAt(host);
-  // Left by a run that was killed: this dockerd is ours alone.
-  await removeContainers(docker);
-  return {
-    ...docker,
-    [Symbol.asyncDispose]: async () => {
-      await removeContainers(docker);
-      await stop();
-    },
-  };
 }
 
 async function removeContainers(docker: Docker): Promise<void> {

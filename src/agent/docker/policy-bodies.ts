@@ -1,13 +1,11 @@
 // The bodies that an agent may send to Docker, field by field. A field that is not here is refused, whatever its value: Privileged,
 // Devices, Binds, VolumesFrom, PidMode, Sysctls, Runtime and all those that a later version of the API may bring.
 import { z } from 'zod';
-import { Id, MountTarget } from '../../protocol/session.ts';
+import { Id, MOUNTS_MAX, MountTarget } from '../../protocol/session.ts';
 import { FIRST_PROCESS_CAPABILITIES } from './capabilities.ts';
 import { isMountable, type MountRoot } from './mounts.ts';
 import type { PolicyOptions } from './policy.ts';
 
-/** A home, and as many folders of the host as a spec takes. */
-const MOUNTS_MAX = 17;
 const MIB = 1024 * 1024;
 const SESSION_NAME = /^nekogate-[a-z0-9][a-z0-9-]{0,63}$/;
 /** The name of a volume that is a home. */
@@ -94,7 +92,7 @@ export function containerBody(rules: ContainerRules): z.ZodType<Record<string, u
         ),
         Mounts: z
           .array(z.discriminatedUnion('Type', [HOME_MOUNT, bindMount(rules.mountRoots ?? [])]))
-          .max(MOUNTS_MAX)
+          .max(1 + MOUNTS_MAX)
           .refine((all) => all.filter(({ Type }) => Type === 'volume').length <= 1, 'has more than one home')
           .refine((all) => new Set(all.map(({ Target }) => Target)).size === all.length, 'has one target twice'),
         Init: z.literal(true),

@@ -26,6 +26,10 @@ const server = createServer((request, response) => {
   } else if (pathname === '/write') {
     writeFileSync(`${process.cwd()}/kept`, searchParams.get('text') ?? '');
     response.end();
+  } else if (pathname === '/stay') {
+    // As long as neko's WebSockets stay.
+    response.write('here');
+    setInterval(() => response.write('.'), 100);
   } else {
     response.statusCode = 404;
     response.end();
