@@ -57,6 +57,12 @@ const FAILURES = {
   VNC_LOST: { status: 502, close: 4502, retryable: true },
   TEMPLATE_NOT_FOUND: { status: 404, close: 4404, retryable: false },
   TEMPLATE_INVALID: { status: 409, close: 4409, retryable: false },
+  // What a program does to a desktop.
+  ACTION_INVALID: { status: 400, close: 4400, retryable: false },
+  KEY_UNKNOWN: { status: 400, close: 4400, retryable: false },
+  OUT_OF_RANGE: { status: 400, close: 4400, retryable: false },
+  CONTROL_TAKEN: { status: 409, close: 4409, retryable: true },
+  CONTROL_LOST: { status: 409, close: 4409, retryable: true },
   // The link to one client.
   CLIENT_SILENT: { status: 408, close: 4408, retryable: true },
   CLIENT_SLOW: { status: 408, close: 4408, retryable: true },
