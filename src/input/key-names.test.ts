@@ -96,6 +96,6 @@ test.each(['', 'ctrl+', '++a+', 'ctrl+nokeyhere', Array.from({ length: 11 }, () 
 );
 
 test('Shift is needed by capitals, and by nothing that has none', () => {
-  expect([...'AΩÉ'].every(needsShift)).toBe(true);
-  expect([...'aω1!漢 ß😀'].some(needsShift)).toBe(false);
+  expect(Array.from('AΩÉ').every(needsShift)).toBe(true);
+  expect(Array.from('aω1!漢 ß😀').some(needsShift)).toBe(false);
 });

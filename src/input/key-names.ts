@@ -208,7 +208,7 @@ function nearNames(name: string): string[] {
 /** Levenshtein's: characters to add, drop or change. */
 function distanceOf(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [i, character] of [...one].entries()) {
+  for (const [i, character] of Array.from(one).entries()) {
     const next = [i + 1];
     for (let j = 0; j < other.length; j++) {
       const kept = (row[j] ?? 0) + (character === other[j] ? 0 : 1);

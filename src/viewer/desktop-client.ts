@@ -1,9 +1,9 @@
 import type { InputEvent, OutputEvent } from '../input/data-channel.ts';
+import { inputMessageOf } from '../input/socket-input.ts';
 import { ClipboardSync } from './clipboard-sync.ts';
 import { Connection, type DialOptions } from './connection.ts';
 import { Controls, type ControlStatus } from './controls.ts';
 import { InputGate } from './input/input-gate.ts';
-import { transmitOverSocket } from './input/socket-input.ts';
 import type { Incoming, Screen } from './messages.ts';
 import { explain, type Reason } from './reasons.ts';
 import { Room } from './room.ts';
@@ -263,7 +263,9 @@ export class DesktopClient {
    * keeps it. Neither, and it is lost: the streamer lets go of keys by itself.
    */
   #transmit(event: InputEvent): void {
-    if (this.#fallback.isShown || !this.stream.send(event)) transmitOverSocket(event, this.#connection);
+    if (!this.#fallback.isShown && this.stream.send(event)) return;
+    const message = inputMessageOf(event);
+    if (message !== undefined) this.#connection.send(message.event, message.payload);
   }
 
   #controlChanged(): void {
