@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { z } from 'zod';
+import { GatewayError, toGatewayError, type FailureCode } from '../errors.ts';
+import type { InputEvent } from '../input/data-channel.ts';
+import { WATCHING, type Action, type ActionType, type PictureFormat } from './actions.ts';
+import { planAction, type PictureRequest, type Step, type View } from './plan.ts';
+import { toSpace, type Point, type Size } from './space.ts';
+
+export interface Picture {
+  format: z.infer<typeof PictureFormat>;
+  width: number;
+  height: number;
+  /** SHA-256 of the picture's bytes, in hex. */
+  hash: string;
+  /** Base64; not there when it is the picture that the program has already. */
+  data?: string;
+  /** When it was taken, and of what. */
+  takenAt: string;
+  sessionId: string;
+  screen: Size;
+}
+
+/** A desktop as actions need it. */
+export interface Desk {
+  /** Resolves once it was executed. @throws GatewayError */
+  perform(events: readonly InputEvent[], signal: AbortSignal): Promise<void>;
+  /** In the screen's pixels. */
+  findPointer(signal: AbortSignal): Promise<Point>;
+  takePicture(request: PictureRequest, signal: AbortSignal): Promise<Picture>;
+}
+
+/** For the release of what a broken-off action holds. */
+const RELEASE_MS = 2000;
+
+export interface Failure {
+  code: FailureCode;
+  message: string;
+  retryable: boolean;
+}
+
+/** What became of one action. One that was skipped did not run at all. */
+export type ActionResult =
+  | { type: ResultType; outcome: 'done'; ms: number; picture?: Picture; position?: Point }
+  | { type: ResultType; outcome: 'failed'; ms: number; error: Failure }
+  | { type: ResultType; outcome: 'skipped' };
+
+/** `unknown` is one that could not be read. */
+type ResultType = ActionType | 'unknown';
+
+export interface RunOptions {
+  view: View;
+  /** False for who may only watch. */
+  mayDrive: boolean;
+  signal: AbortSignal;
+}
+
+/**
+ * Runs actions in order and stops at the first that fails; never rejects. All of them are looked through before the first runs: keys that nobody
+ * has, places off the picture and what the role may not do fail with nothing done.
+ */
+export async function runActions(actions: readonly Action[], desk: Desk, options: RunOptions): Promise<ActionResult[]> {
+  const { view, mayDrive, signal } = options;
+  const plans: Step[][] = [];
+  for (const [index, action] of actions.entries()) {
+    try {
+      if (!mayDrive && !WATCHING.includes(action.type))
+        throw new GatewayError('FORBIDDEN', `who may only watch can't ${action.type}; a controller of the session may`);
+      plans.push(planAction(action, view));
+    } catch (thrown) {
+      return failAt(actions, index, toGatewayError(thrown));
+    }
+  }
+  const results: ActionResult[] = [];
+  for (const [index, action] of actions.entries()) {
+    const startedAt = performance.now();
+    try {
+      const found = await runSteps(plans[index] ?? [], desk, options);
+      signal.throwIfAborted();
+      results.push({ type: action.type, outcome: 'done', ms: msSince(startedAt), ...found });
+    } catch (thrown) {
+      const error = failureOf(toGatewayError(thrown));
+      results.push({ type: action.type, outcome: 'failed', ms: msSince(startedAt), error });
+      return [...results, ...skipped(actions.slice(index + 1))];
+    }
+  }
+  return results;
+}
+
+/** As if that action had failed before anything ran. */
+export function failAt(actions: readonly Pick<Action, 'type'>[], index: number, failure: GatewayError): ActionResult[] {
+  return actions.map(({ type }, at) =>
+    at === index ? { type, outcome: 'failed', ms: 0, error: failureOf(failure) } : { type, outcome: 'skipped' },
+  );
+}
+
+function skipped(actions: readonly Action[]): ActionResult[] {
+  return actions.map(({ type }) => ({ type, outcome: 'skipped' }));
+}
+
+async function runSteps(
+  steps: readonly Step[],
+  desk: Desk,
+  { view, signal }: RunOptions,
+): Promise<{ picture?: Picture; position?: Point }> {
+  let found: { picture?: Picture; position?: Point } = {};
+  try {
+    for (const step of steps) {
+      signal.throwIfAborted();
+      if (step.do === 'input') await desk.perform(step.events, signal);
+      else if (step.do === 'wait') await sleep(step.ms, undefined, { signal });
+      else if (step.do === 'picture') found = { picture: await desk.takePicture(step.request, signal) };
+      else found = { position: toSpace(await desk.findPointer(signal), view.space, view.screen) };
+    }
+    return found;
+  } catch (thrown) {
+    // Nothing stays down that was to come up. Where the controls or the login are gone, the streamer has seen to that itself.
+    if (signal.aborted) await desk.perform(releasesOf(steps), AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
+    throw signal.aborted ? signal.reason : thrown;
+  }
+}
+
+/** What lets go of all that the action presses and lets go of itself. */
+function releasesOf(steps: readonly Step[]): InputEvent[] {
+  const events = steps.flatMap((step) => (step.do === 'input' ? step.events : []));
+  const releases = events.filter((event) => (event.type === 'key' || event.type === 'button') && !event.down);
+  return [...new Map(releases.map((event) => [JSON.stringify(event), event])).values()];
+}
+
+function failureOf({ code, message, retryable }: GatewayError): Failure {
+  return { code, message, retryable };
+}
+
+function msSince(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 100) / 100;
+}
