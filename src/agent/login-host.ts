@@ -12,6 +12,7 @@ export function loginHostOf({ neko, folder }: Pick<RunningSession, 'neko' | 'fol
       login: (name, role) => client.login(name, role),
       logout: (token) => client.logout(token),
       socketUrl: (token) => client.socketUrl(token),
+      screenshot: (quality) => client.screenshot({ quality }),
       logoutOthers: async (ids) => {
         const others = (await client.sessions()).filter(({ id }) => !ids.has(id));
         await Promise.all(others.map(({ id }) => client.delete(id)));

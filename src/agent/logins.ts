@@ -16,6 +16,8 @@ export interface LoginHost {
   neko: NekoLogins & {
     /** Ends every login that neko has but those with these ids. */
     logoutOthers(ids: ReadonlySet<string>): Promise<void>;
+    /** A JPEG of the screen; quality 1 to 100. */
+    screenshot(quality: number): Promise<Buffer>;
   };
   /** Where its neko answers. */
   baseUrl: string;

@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { request } from 'undici';
 import { GatewayError, toGatewayError } from '../errors.ts';
-import { decodeHead, RequestHead, type ResponseHead } from '../protocol/http-tunnel.ts';
+import { decodeHead, PictureHead, RequestHead, type ResponseHead } from '../protocol/http-tunnel.ts';
 import { closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
 import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
 
@@ -52,5 +53,25 @@ export async function exchangeWithNeko(
   } catch (thrown) {
     closeWith(tunnel, toGatewayError(thrown).code);
     return undefined;
+  }
+}
+
+/** One look at the screen for who asks on this tunnel, which it closes. Never rejects. */
+export async function showScreen(tunnel: WebSocket, take: (quality: number) => Promise<Buffer>): Promise<void> {
+  try {
+    const { head } = await receiveMessage(
+      tunnel,
+      () => new GatewayError('CLIENT_SILENT', 'the gateway gave up the request'),
+    );
+    const jpeg = await take(decodeHead(PictureHead, head).quality);
+    const headers = { 'content-type': 'image/jpeg', 'content-length': String(jpeg.length) };
+    await sendMessage(
+      tunnel,
+      { status: 200, headers } satisfies ResponseHead,
+      Readable.from([jpeg], { objectMode: true }),
+    );
+    closeSocket(tunnel, CLOSE_NORMAL, '');
+  } catch (thrown) {
+    closeWith(tunnel, toGatewayError(thrown).code);
   }
 }

@@ -8,7 +8,7 @@ import type { SendToGateway } from './commands.ts';
 import type { LoginTable } from './logins.ts';
 import { joinToStreamer } from './media-tunnel.ts';
 import type { MediaDesk } from './media.ts';
-import { exchangeWithNeko } from './neko-http.ts';
+import { exchangeWithNeko, showScreen } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
 import type { VncTunnels } from './vnc/tunnels.ts';
 
@@ -73,6 +73,8 @@ export class Tunnels {
         return this.#openSignaling(request);
       case 'http':
         return this.#openHttp(request);
+      case 'picture':
+        return this.#openPicture(request);
       case 'media':
         return this.#openMedia(request);
       case 'preflight':
@@ -103,6 +105,12 @@ export class Tunnels {
       refuseClient(socket, toGatewayError(thrown));
       throw thrown;
     }
+  }
+
+  async #openPicture({ sessionId, login, ...tunnel }: TunnelOf<'picture'>): Promise<void> {
+    const { neko } = this.#options.logins.check(sessionId, login);
+    const { socket } = await this.#dial(tunnel);
+    await showScreen(socket, (quality) => neko.screenshot(quality));
   }
 
   /** Resolves once it is open; it ends with its login, or when the client's connection does. */

@@ -9,6 +9,8 @@ import { createConnectDoors } from './agents/connect-door.ts';
 import { Hub, type Greeter } from './agents/hub.ts';
 import { addAgentRoutes } from './agents/routes.ts';
 import type { App } from './app.ts';
+import { Programs } from './computer/programs.ts';
+import { addComputerRoutes } from './computer/routes.ts';
 import { Audit } from './audit.ts';
 import { Auth } from './auth.ts';
 import { FailureLimiter } from './failure-limiter.ts';
@@ -46,6 +48,8 @@ const HEARTBEAT_MS = 15_000;
 const LIFECYCLE_MS = 2000;
 /** Time that a VNC client has for its handshake, and for the rest of a message that it began. */
 const VNC_PATIENCE_MS = 10_000;
+/** A model thinks for a while between two calls. */
+const PROGRAM_IDLE_MS = 60_000;
 /** Nothing of ours logs these; this is for the day when somebody logs a whole object. */
 const REDACTED = [
   'authorization',
@@ -157,7 +161,15 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
   const offers = new MediaOffers();
   let tcp: TcpListener | undefined;
-  sessions.changes.on((session) => tellLoginsOf(session, logins));
+  const programs = new Programs(
+    { accesses, sessions, hub, logins, tunnels, audit, metrics, log },
+    { idleMs: PROGRAM_IDLE_MS },
+  );
+  sessions.changes.on((session) => {
+    tellLoginsOf(session, logins);
+    if (session.state === 'paused')
+      programs.interrupt(session.id, new GatewayError('SESSION_NOT_RUNNING', `session ${session.id} was paused`));
+  });
   const templates = new Templates(store);
   const pools = new WarmPools({ store, hub, sessions, templates, metrics, log });
 
@@ -175,6 +187,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
+  addComputerRoutes(app, { sessions, hub, tunnels, programs });
   await addNekoApi(app, { sessions, hub, tunnels, onCall: (sessionId) => lifecycle.touch(sessionId) });
   await addPages(app, options);
 
@@ -228,6 +241,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
       await lifecycle.stop();
       pools.stop();
       sessions.changes.endWaits();
+      programs.stop();
       await logins.stop();
       await tcp?.stop();
       await upgrades.stop();

@@ -1,5 +1,6 @@
 // One HTTP exchange with a session's neko, on a WebSocket of its own: the head as a text frame, the body as binary frames, its
 // end as an empty binary frame; then the answer, the same way, and a close with 1000. A failure closes with its code.
+// A picture is asked for the same way, by a head of its own and without a body.
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
 
@@ -21,6 +22,10 @@ export const RequestHead = z.object({
   headers: Headers,
 });
 export type RequestHead = z.infer<typeof RequestHead>;
+
+/** Asks for a JPEG of the screen; every role may look, and neko itself gives one to administrators alone. */
+export const PictureHead = z.object({ quality: z.int().min(1).max(100) });
+export type PictureHead = z.infer<typeof PictureHead>;
 
 export const ResponseHead = z.object({ status: z.int().min(200).max(599), headers: Headers });
 export type ResponseHead = z.infer<typeof ResponseHead>;

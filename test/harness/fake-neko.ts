@@ -50,6 +50,7 @@ export class FakeNeko implements LoginHost {
       this.#destroy(token, 'session deleted');
     },
     socketUrl: (token: string): string => `${this.#server.url}/api/ws?token=${token}`,
+    screenshot: () => Promise.reject(new Error('it has no screen')),
     logoutOthers: async (ids: ReadonlySet<string>): Promise<void> => {
       for (const token of this.logins.keys()) if (!ids.has(`id-of-${token}`)) await this.neko.logout(token);
     },

@@ -14,6 +14,8 @@ type State =
   /** Upgraded; its socket is paused until the tunnel is there. */
   | { name: 'opening'; client: WebSocket }
   | { name: 'joined'; client: WebSocket; tunnel: WebSocket; pipe: Pipe }
+  /** The gateway itself talks on the tunnel, for a program's calls. */
+  | { name: 'used'; tunnel: WebSocket }
   | { name: 'ended'; ending: Ending };
 
 /** Which login a client comes for, and how it is served. */
@@ -102,20 +104,26 @@ export class Login {
     this.#pipe = joint;
     this.#state = { name: 'joined', client, tunnel, pipe: joint };
     this.#wasJoined = true;
-    tunnel.once('close', (code, reason) => this.end(endingOfTunnel(code, reason)));
-    if (tunnel.readyState === tunnel.CLOSED) {
-      this.end(endingOfTunnel(1006, Buffer.alloc(0)));
-      return;
-    }
+    this.#watchTunnel(tunnel);
+    if (this.signal.aborted) return;
     keepAlive(client, keepAliveMs, () => this.fail(new GatewayError('CLIENT_SILENT', 'the client answers no pings')));
-    keepAlive(tunnel, keepAliveMs, () =>
-      this.end({ by: 'agent', code: 'AGENT_OFFLINE', message: "the agent's tunnel answers no pings" }),
-    );
   }
 
   /** What passed, where that is counted; stays after the end. */
   get bytes(): Pipe['bytes'] {
     return this.#pipe?.bytes;
+  }
+
+  /** Leaves the tunnel to its caller, for a program that has no socket of its own; its end is still this login's. */
+  use(tunnel: WebSocket): void {
+    tunnel.on('error', (error) => this.#onTunnelError(error));
+    if (this.#state.name !== 'reserved') {
+      endTunnel(tunnel, this.#state.name === 'ended' ? this.#state.ending : endingOfClient(1006));
+      return;
+    }
+    this.#state = { name: 'used', tunnel };
+    this.#wasJoined = true;
+    this.#watchTunnel(tunnel);
   }
 
   /** One frame of ours to its client, where that knows ours. */
@@ -145,6 +153,10 @@ export class Login {
       sayGoodbye(state.client, ending, state.pipe.toldByAgent);
       endTunnel(state.tunnel, ending);
     }
+    if (state.name === 'used') {
+      this.closed = closedOf(state.tunnel);
+      endTunnel(state.tunnel, ending);
+    }
     this.#abort.abort();
     this.#ended.resolve(ending);
   }
@@ -152,6 +164,17 @@ export class Login {
   /** Whether its client's protocol has no place for a frame of ours. */
   get #isTold(): boolean {
     return this.client === 'vnc';
+  }
+
+  #watchTunnel(tunnel: WebSocket): void {
+    tunnel.once('close', (code, reason) => this.end(endingOfTunnel(code, reason)));
+    if (tunnel.readyState === tunnel.CLOSED) {
+      this.end(endingOfTunnel(1006, Buffer.alloc(0)));
+      return;
+    }
+    keepAlive(tunnel, this.#options.keepAliveMs, () =>
+      this.end({ by: 'agent', code: 'AGENT_OFFLINE', message: "the agent's tunnel answers no pings" }),
+    );
   }
 
   #onTunnelError(error: Error): void {

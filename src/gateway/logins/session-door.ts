@@ -1,4 +1,5 @@
 import type { Counter } from 'prom-client';
+import type { WebSocket } from 'ws';
 import { toGatewayError } from '../../errors.ts';
 import type { Audit } from '../audit.ts';
 import type { Tunnels } from '../tunnels/tunnels.ts';
@@ -46,17 +47,25 @@ export function createSessionDoor(deps: SessionDoorDeps, kind: SessionDoorKind):
         throw error;
       }
       // The login lives on without this request.
-      void join(deps, kind, login);
+      void joinAgent(deps, kind, login, (tunnel) => login.join(tunnel));
     },
   };
 }
 
-/** Never rejects: a failure ends the login. */
-async function join(deps: SessionDoorDeps, { name, joins }: SessionDoorKind, login: Login): Promise<void> {
+/** As whom a login is counted and audited. */
+export type LoginKind = Pick<SessionDoorKind, 'name' | 'joins'>;
+
+/** Asks the login's agent for its tunnel and hands that over, by `take`. Never rejects: a failure ends the login. */
+export async function joinAgent(
+  deps: Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels' | 'audit'>,
+  { name, joins }: LoginKind,
+  login: Login,
+  take: (tunnel: WebSocket) => void,
+): Promise<void> {
   const { session_id: sessionId, role, label, id } = login.access;
   try {
     const { connection } = await getJoinable(deps, sessionId);
-    login.join(await deps.tunnels.open(connection, login.order, login.signal));
+    take(await deps.tunnels.open(connection, login.order, login.signal));
   } catch (error) {
     login.fail(toGatewayError(error));
     return;
@@ -72,7 +81,8 @@ async function join(deps: SessionDoorDeps, { name, joins }: SessionDoorKind, log
   });
 }
 
-function recordEnd(audit: Audit, { name, joins }: SessionDoorKind, login: Login, { by, code, message }: Ending): void {
+/** Counts and audits how a login ended. */
+export function recordEnd(audit: Audit, { name, joins }: LoginKind, login: Login, { by, code, message }: Ending): void {
   const { id, session_id: sessionId } = login.access;
   if (!login.wasJoined) joins.inc({ outcome: code });
   audit.record({

@@ -16,7 +16,10 @@ const BODY_MAX_BYTES = 64 * 1024 * 1024;
 /** What neko is told of a request; the rest, credentials first of all, stays here. */
 const REQUEST_HEADERS = ['content-type', 'content-length', 'accept', 'if-none-match', 'if-modified-since'];
 
-export interface NekoApiDeps extends Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels'> {
+/** What a tunnel to a session's agent takes. */
+export type TunnelDeps = Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels'>;
+
+export interface NekoApiDeps extends TunnelDeps {
   /** Told of each call, since a program may use a session by calls alone. */
   onCall: (sessionId: string) => void;
 }
@@ -118,7 +121,8 @@ function limitOf(maxBytes: number): Transform {
   });
 }
 
-function failureOfTunnel(_code: number, reason: Buffer): GatewayError {
+/** What a tunnel that closed before its answer means. */
+export function failureOfTunnel(_code: number, reason: Buffer): GatewayError {
   const name = reason.toString('utf8');
   if (isFailureCode(name)) return new GatewayError(name, `the agent could not do this: ${name}`);
   return new GatewayError('AGENT_OFFLINE', "the agent's connection was lost before neko had answered");

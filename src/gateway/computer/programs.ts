@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { WebSocket } from 'ws';
+import { Driver } from '../../computer/driver.ts';
+import { Seat } from '../../computer/seat.ts';
+import { GatewayError, isFailureCode } from '../../errors.ts';
+import type { Accesses } from '../access/accesses.ts';
+import { getJoinable } from '../logins/admission.ts';
+import type { Ending } from '../logins/ending.ts';
+import type { Login } from '../logins/login.ts';
+import type { Logins } from '../logins/logins.ts';
+import { orderOf } from '../logins/order.ts';
+import { pipe } from '../logins/pipe.ts';
+import { joinAgent, recordEnd, type LoginKind, type SessionDoorDeps } from '../logins/session-door.ts';
+import type { Metrics } from '../metrics.ts';
+import type { AccessRow } from '../store/tables.ts';
+
+/** Calls of one access that wait for the one before; one more is refused with TOO_MANY_REQUESTS. */
+const WAITING_MAX = 16;
+
+export interface ProgramsDeps extends Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels' | 'audit'> {
+  accesses: Accesses;
+  logins: Logins;
+  metrics: Metrics;
+  log: Logger;
+}
+
+export interface ProgramsOptions {
+  /** How long a login is kept for the next call; it holds the controls meanwhile, unless somebody asks for them. */
+  idleMs: number;
+}
+
+export interface Caller {
+  address: string;
+  requestId: string;
+}
+
+interface Program {
+  login: Login;
+  driver: Driver;
+}
+
+/** What one access has open here for its calls. */
+interface Desk {
+  program: Promise<Program> | undefined;
+  tail: Promise<unknown>;
+  waiting: number;
+  idle: NodeJS.Timeout | undefined;
+  /** Of the call under way. */
+  interrupt: (failure: GatewayError) => void;
+  sessionId: string;
+}
+
+/**
+ * Programs that drive desktops by calls of the API: each access has one login, made at its first call, used by its calls one after another,
+ * and ended when none has come for a while. It is counted, audited and revoked as any login.
+ */
+export class Programs {
+  readonly #deps: ProgramsDeps;
+  readonly #options: ProgramsOptions;
+  readonly #desks = new Map<string, Desk>();
+
+  constructor(deps: ProgramsDeps, options: ProgramsOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /**
+   * Lends the access's driver for one call. The signal that the call gets is aborted with the failure that ends it: its access or session
+   * ends or is paused, its caller leaves. @throws GatewayError
+   */
+  async use<T>(
+    access: AccessRow,
+    caller: Caller,
+    signal: AbortSignal,
+    act: (driver: Driver, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    await getJoinable(this.#deps, access.session_id);
+    const desk = this.#deskOf(access);
+    if (desk.waiting >= WAITING_MAX)
+      throw new GatewayError(
+        'TOO_MANY_REQUESTS',
+        `${WAITING_MAX} calls of this access wait already; await their answers`,
+      );
+    desk.waiting += 1;
+    const turn = desk.tail.then(() => this.#call(desk, access, caller, { signal, act }));
+    desk.tail = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } finally {
+      desk.waiting -= 1;
+      this.#rest(desk, access.id);
+    }
+  }
+
+  /** What is under way in this session ends with the failure; the logins stay. */
+  interrupt(sessionId: string, failure: GatewayError): void {
+    for (const desk of this.#desks.values()) if (desk.sessionId === sessionId) desk.interrupt(failure);
+  }
+
+  stop(): void {
+    for (const desk of this.#desks.values()) clearTimeout(desk.idle);
+    this.#desks.clear();
+  }
+
+  /** They are counted as any login. */
+  get #kind(): LoginKind {
+    return { name: 'login', joins: this.#deps.metrics.joins };
+  }
+
+  #deskOf(access: AccessRow): Desk {
+    const known = this.#desks.get(access.id);
+    if (known) return known;
+    const desk: Desk = {
+      program: undefined,
+      tail: Promise.resolve(),
+      waiting: 0,
+      idle: undefined,
+      interrupt: () => undefined,
+      sessionId: access.session_id,
+    };
+    this.#desks.set(access.id, desk);
+    return desk;
+  }
+
+  async #call<T>(
+    desk: Desk,
+    access: AccessRow,
+    caller: Caller,
+    { signal, act }: { signal: AbortSignal; act: (driver: Driver, signal: AbortSignal) => Promise<T> },
+  ): Promise<T> {
+    clearTimeout(desk.idle);
+    signal.throwIfAborted();
+    desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
+    const { login, driver } = await desk.program;
+    const interrupted = new AbortController();
+    desk.interrupt = (failure) => interrupted.abort(failure);
+    void login.ended.then((ending) => interrupted.abort(failureOf(ending)));
+    try {
+      return await act(driver, AbortSignal.any([signal, interrupted.signal]));
+    } finally {
+      desk.interrupt = () => undefined;
+    }
+  }
+
+  /** `onEnd` is called before anybody can use it again. */
+  async #open(access: AccessRow, caller: Caller, onEnd: () => void): Promise<Program> {
+    const { accesses, logins, log } = this.#deps;
+    try {
+      const claim = { loginId: randomUUID(), client: 'nekogate' } as const;
+      const viewer = { address: caller.address };
+      const order = { kind: 'signaling', sessionId: access.session_id, login: orderOf(access, claim), viewer } as const;
+      const login = logins.reserve(access, { ...claim, order, piping: pipe }, caller);
+      void login.ended.then((ending) => {
+        onEnd();
+        recordEnd(this.#deps.audit, this.#kind, login, ending);
+      });
+      // A revocation between the call's authorization and the count would otherwise miss this login.
+      if (!(await accesses.listValid(access.session_id)).has(access.id))
+        login.fail(new GatewayError('ACCESS_REVOKED', 'this access was revoked'));
+      const driver = await this.#join(login, log);
+      void login.ended.then(() => driver[Symbol.asyncDispose]());
+      return { login, driver };
+    } catch (thrown) {
+      onEnd();
+      throw thrown;
+    }
+  }
+
+  async #join(login: Login, log: Logger): Promise<Driver> {
+    const given = Promise.withResolvers<WebSocket>();
+    void joinAgent(this.#deps, this.#kind, login, (tunnel) => {
+      login.use(tunnel);
+      given.resolve(tunnel);
+    });
+    const ended = login.ended.then((ending) => Promise.reject(failureOf(ending)));
+    try {
+      const tunnel = await Promise.race([given.promise, ended]);
+      const seat = await Promise.race([Seat.open(tunnel, log), ended]);
+      return await Driver.open({ seat, path: 'socket' }, login.signal);
+    } catch (thrown) {
+      login.end({ by: 'gateway', code: 'CLIENT_LEFT', message: 'the program has no login' });
+      throw thrown;
+    }
+  }
+
+  #rest(desk: Desk, accessId: string): void {
+    if (desk.waiting > 0) return;
+    clearTimeout(desk.idle);
+    desk.idle = setTimeout(() => void this.#leave(desk, accessId), this.#options.idleMs);
+  }
+
+  async #leave(desk: Desk, accessId: string): Promise<void> {
+    this.#desks.delete(accessId);
+    const program = await desk.program?.catch(() => undefined);
+    const message = `no call has come for ${this.#options.idleMs} ms`;
+    program?.login.end({ by: 'client', code: 'CLIENT_LEFT', message });
+  }
+}
+
+function failureOf({ code, message }: Ending): GatewayError {
+  return isFailureCode(code) ? new GatewayError(code, message) : new GatewayError('INTERNAL', message);
+}

@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { ACTIONS_MAX, PictureFormat, type Action } from '../../computer/actions.ts';
+import { DialectName, dialectOf } from '../../computer/dialects/dialects.ts';
+import type { Dialect } from '../../computer/dialects/dialect.ts';
+import { runActions, type ActionResult, type Failure } from '../../computer/executor.ts';
+import { fitSize, type Size } from '../../computer/space.ts';
+import { GatewayError, toGatewayError } from '../../errors.ts';
+import { Id } from '../../protocol/session.ts';
+import type { App } from '../app.ts';
+import type { TunnelDeps } from '../neko-api/routes.ts';
+import type { AccessRow } from '../store/tables.ts';
+import { takePicture } from './pictures.ts';
+import type { Programs } from './programs.ts';
+
+const SIZE_MAX = 16_384;
+
+const Space = z.strictObject({ width: z.int().min(1).max(SIZE_MAX), height: z.int().min(1).max(SIZE_MAX) });
+const Body = z.strictObject({
+  dialect: DialectName.default('nekogate').describe("Whose words the actions are in: our own, or a model's"),
+  actions: z
+    .array(z.unknown())
+    .min(1)
+    .max(ACTIONS_MAX)
+    .describe('One action each, or one call of the model each: a tool_use, a computer_call'),
+  space: Space.optional().describe(
+    "The size of the pictures, in whose pixels the coordinates are; left out, the screen's, made smaller where the dialect's models would",
+  ),
+  format: PictureFormat.default('jpeg').describe('What a picture is where its action does not say'),
+});
+
+const Failed = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
+const Result = z.object({
+  call: z.int().describe('Which of the actions it belongs to'),
+  type: z.string(),
+  outcome: z.enum(['done', 'failed', 'skipped']),
+  ms: z.number().optional(),
+  error: Failed.optional(),
+  position: z.object({ x: z.int(), y: z.int() }).optional(),
+  picture: z
+    .object({
+      format: PictureFormat,
+      width: z.int(),
+      height: z.int(),
+      hash: z.string().describe("SHA-256 of the picture's bytes"),
+      data: z.string().optional().describe('Base64; left out where the hash is the one of ifChanged'),
+      takenAt: z.string(),
+      sessionId: z.string(),
+      screen: Space,
+    })
+    .optional(),
+});
+const Answer = z.object({
+  ok: z.boolean().describe('Whether all of it was done'),
+  space: Space,
+  error: Failed.extend({ call: z.int() }).optional(),
+  results: z.array(Result),
+  outputs: z.array(z.unknown()).optional().describe('For a model, one a call: tool_result, computer_call_output'),
+});
+
+const Params = z.object({ sessionId: Id });
+
+export type ComputerDeps = TunnelDeps & { programs: Programs };
+
+/** Programs see and drive a desktop. */
+export function addComputerRoutes(app: App, deps: ComputerDeps): void {
+  app.post(
+    '/api/v1/sessions/:sessionId/computer',
+    {
+      config: { allow: 'member' },
+      schema: {
+        tags: ['computer'],
+        summary:
+          'Run actions at the desktop, in order, up to the first that fails; 200 also then, with what became of each',
+        params: Params,
+        body: Body,
+        response: { 200: Answer },
+      },
+    },
+    async ({ principal, id: requestId, ip: address, body }, reply) => {
+      if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
+      const { access } = principal;
+      const calls = readCalls(dialectOf(body.dialect), body.actions);
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort(new GatewayError('CLIENT_SILENT', 'the caller is gone')));
+      return await deps.programs.use(access, { address, requestId }, gone.signal, async (driver, signal) => {
+        const { screen } = driver;
+        const { limits } = dialectOf(body.dialect);
+        const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
+        if ('error' in calls) return failedAnswer(body, space, calls);
+        const results = await runActions(
+          calls.actions,
+          {
+            perform: (events, within) => driver.perform(events, within),
+            findPointer: (within) => driver.findPointer(within),
+            takePicture: (request, within) => takePicture(deps, access, { request, screen, signal: within }),
+          },
+          { view: { space, screen, format: body.format }, mayDrive: mayDrive(access), signal },
+        );
+        return answerOf(body, space, calls.owners, results);
+      });
+    },
+  );
+}
+
+function mayDrive({ role }: AccessRow): boolean {
+  return role !== 'viewer';
+}
+
+/** The actions of all calls, and which call each is of. */
+interface ReadCalls {
+  actions: Action[];
+  owners: number[];
+}
+
+interface BadCall {
+  call: number;
+  error: Failure;
+}
+
+/** Nothing runs where one call can't be read. */
+function readCalls(dialect: Dialect, calls: readonly unknown[]): ReadCalls | BadCall {
+  const actions: Action[] = [];
+  const owners: number[] = [];
+  for (const [call, raw] of calls.entries()) {
+    try {
+      const read = dialect.read(raw);
+      if (actions.length + read.length > ACTIONS_MAX)
+        throw new GatewayError('ACTION_INVALID', `with this one there are more than ${ACTIONS_MAX} actions`);
+      actions.push(...read);
+      owners.push(...read.map(() => call));
+    } catch (thrown) {
+      const { code, message, retryable } = toGatewayError(thrown);
+      return { call, error: { code, message, retryable } };
+    }
+  }
+  return { actions, owners };
+}
+
+type Asked = z.infer<typeof Body>;
+
+function failedAnswer({ dialect, actions }: Asked, space: Size, { call, error }: BadCall): z.input<typeof Answer> {
+  const results = actions.map((_, index): ActionResult => {
+    const type = 'unknown';
+    return index === call ? { type, outcome: 'failed', ms: 0, error } : { type, outcome: 'skipped' };
+  });
+  const owners = actions.map((_, index) => index);
+  return answerOf({ dialect, actions }, space, owners, results);
+}
+
+function answerOf(
+  { dialect, actions: calls }: Pick<Asked, 'dialect' | 'actions'>,
+  space: Size,
+  owners: readonly number[],
+  results: readonly ActionResult[],
+): z.input<typeof Answer> {
+  const owned = results.map((result, index) => ({ call: owners[index] ?? 0, ...result }));
+  const failed = owned.find((result) => result.outcome === 'failed');
+  const outputs = calls.map((call, index) =>
+    dialectOf(dialect).write(
+      call,
+      owned.filter((one) => one.call === index),
+    ),
+  );
+  return {
+    ok: failed === undefined,
+    space,
+    // What the model is shown stands in its words already.
+    results: owned.map((result) => (outputs[result.call] === null ? result : withoutBytes(result))),
+    ...(failed?.outcome === 'failed' && { error: { call: failed.call, ...failed.error } }),
+    ...(dialect !== 'nekogate' && { outputs }),
+  };
+}
+
+function withoutBytes<Result extends ActionResult>(result: Result): Result {
+  if (result.outcome !== 'done' || result.picture === undefined) return result;
+  const { data: _, ...picture } = result.picture;
+  return { ...result, picture };
+}

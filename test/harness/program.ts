@@ -1,0 +1,90 @@
+import { request } from 'undici';
+import sharp from 'sharp';
+import { z } from 'zod';
+import { grant, type House } from './house.ts';
+import type { Role } from '../../src/protocol/session.ts';
+
+const Failed = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
+const Picture = z.object({
+  format: z.string(),
+  width: z.int(),
+  height: z.int(),
+  hash: z.string(),
+  data: z.base64().optional(),
+  takenAt: z.iso.datetime(),
+  sessionId: z.string(),
+  screen: z.object({ width: z.int(), height: z.int() }),
+});
+const Answer = z.object({
+  ok: z.boolean(),
+  space: z.object({ width: z.int(), height: z.int() }),
+  error: Failed.extend({ call: z.int() }).optional(),
+  results: z.array(
+    z.object({
+      call: z.int(),
+      type: z.string(),
+      outcome: z.enum(['done', 'failed', 'skipped']),
+      error: Failed.optional(),
+      position: z.object({ x: z.int(), y: z.int() }).optional(),
+      picture: Picture.optional(),
+    }),
+  ),
+  outputs: z.array(z.unknown()).optional(),
+});
+export type ProgramAnswer = z.infer<typeof Answer>;
+
+const Problem = z.object({ code: z.string(), detail: z.string() });
+
+/** A program with an access of its own, as the API has it. */
+export interface Program {
+  accessId: string;
+  token: string;
+  /** @throws when the call itself is refused, with the problem's code as the message */
+  act(actions: unknown[], more?: object): Promise<ProgramAnswer>;
+}
+
+export async function openProgram(house: House, sessionId: string, role: Role): Promise<Program> {
+  const { id: accessId, token } = await grant(house, sessionId, role);
+  return {
+    accessId,
+    token,
+    async act(actions, more = {}) {
+      const { statusCode, body } = await request(`${house.gateway.url}/api/v1/sessions/${sessionId}/computer`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ actions, ...more }),
+      });
+      const reply: unknown = await body.json();
+      if (statusCode === 200) return Answer.parse(reply);
+      throw new Error(Problem.parse(reply).code);
+    },
+  };
+}
+
+/** How the actions ended, in short. */
+export function outcomesOf({ results }: ProgramAnswer): string[] {
+  return results.map(({ outcome, error }) => error?.code ?? outcome);
+}
+
+/** The picture in an answer, decoded. */
+export async function pictureOf({ results }: ProgramAnswer): Promise<z.infer<typeof Picture> & { pixels: Buffer }> {
+  const picture = results.find((result) => result.picture)?.picture;
+  if (picture?.data === undefined) throw new Error('no picture in this answer');
+  const image = sharp(Buffer.from(picture.data, 'base64')).removeAlpha().raw();
+  const { data, info } = await image.toBuffer({ resolveWithObject: true });
+  if (info.width !== picture.width || info.height !== picture.height)
+    throw new Error(
+      `a picture of ${info.width} by ${info.height} says that it is ${picture.width} by ${picture.height}`,
+    );
+  return { ...picture, pixels: data };
+}
+
+/** The colour in a picture's corner, below and right of any text, as the strongest of red, green and blue. */
+export async function colourOf(answer: ProgramAnswer): Promise<'red' | 'green' | 'blue' | 'none'> {
+  const { pixels, width, height } = await pictureOf(answer);
+  const at = ((height - 20) * width + width - 20) * 3;
+  const [red = 0, green = 0, blue = 0] = pixels.subarray(at, at + 3);
+  const strongest = Math.max(red, green, blue);
+  if (strongest < 100) return 'none';
+  return strongest === red ? 'red' : strongest === green ? 'green' : 'blue';
+}
