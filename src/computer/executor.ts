@@ -87,7 +87,7 @@ export async function runActions(actions: readonly Action[], desk: Desk, options
 }
 
 /** As if that action had failed before anything ran. */
-export function failAt(actions: readonly Pick<Action, 'type'>[], index: number, failure: GatewayError): ActionResult[] {
+function failAt(actions: readonly Pick<Action, 'type'>[], index: number, failure: GatewayError): ActionResult[] {
   return actions.map(({ type }, at) =>
     at === index ? { type, outcome: 'failed', ms: 0, error: failureOf(failure) } : { type, outcome: 'skipped' },
   );

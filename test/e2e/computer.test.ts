@@ -7,11 +7,12 @@ import { test } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { temporaryFolder } from '../harness/folder.ts';
-import { grant, openHouse, paintedTerminal, startDesktop, until, type House } from '../harness/house.ts';
+import { grant, openHouse, paintedTerminal, pidOf, startDesktop, until, type House } from '../harness/house.ts';
 import { colourOf, openProgram, outcomesOf, pictureOf } from '../harness/program.ts';
 
 const LINE = `Hello WORLD {}[]~ "quoted" 'single' \\ | <tags> & 100% éßΩ漢€ ${'abcDEF 123 '.repeat(14)}`.slice(0, 200);
 const Nothing = z.unknown();
+const Logins = z.object({ logins: z.array(z.object({ loginId: z.string() })) });
 
 test('a program sees a desktop, clicks and types 200 characters, and finds pixels and a file changed', async () => {
   await using house = await openHouse();
@@ -185,6 +186,40 @@ test('a session that is paused says so, and goes on when it is resumed', async (
   await house.callApi('POST', `/api/v1/sessions/${sessionId}/resume?wait=ready`, Nothing);
 
   assert.equal((await program.act([{ type: 'move', x: 2, y: 2 }, { type: 'screenshot' }])).ok, true);
+});
+
+test('the calls of an access are one login, which its owners see and can end, and which comes back', async () => {
+  await using house = await openHouse();
+  const sessionId = await startDesktop(house, ['xterm']);
+  const program = await openProgram(house, sessionId, 'controller');
+  const logins = async (): Promise<string[]> =>
+    (await house.callApi('GET', `/api/v1/sessions/${sessionId}/logins`, Logins)).logins.map(({ loginId }) => loginId);
+
+  await program.act([{ type: 'move', x: 1, y: 1 }]);
+  await program.act([{ type: 'move', x: 2, y: 2 }]);
+  const [loginId, ...more] = await logins();
+  await house.callApi('DELETE', `/api/v1/sessions/${sessionId}/logins/${loginId}`, Nothing);
+  const kicked = await logins();
+  const again = await program.act([{ type: 'move', x: 3, y: 3 }]);
+
+  assert.deepEqual([more, kicked, again.ok], [[], [], true]);
+  assert.notDeepEqual(await logins(), [loginId]);
+});
+
+test('a program goes on after the streamer was started anew', async () => {
+  await using house = await openHouse();
+  const sessionId = await startDesktop(house, ['xterm']);
+  const program = await openProgram(house, sessionId, 'controller');
+  await program.act([{ type: 'move', x: 1, y: 1 }]);
+
+  process.kill(await pidOf(house, sessionId, 'streamer'), 'SIGKILL');
+
+  const again = await until(
+    'it drives the new one',
+    () => program.act([{ type: 'move', x: 4, y: 5 }, { type: 'cursor_position' }]).catch(() => undefined),
+    (answer) => answer?.ok === true,
+  );
+  assert.deepEqual(again?.results[1]?.position, { x: 4, y: 5 });
 });
 
 interface Person extends AsyncDisposable {

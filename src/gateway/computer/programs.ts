@@ -59,6 +59,7 @@ export class Programs {
   readonly #deps: ProgramsDeps;
   readonly #options: ProgramsOptions;
   readonly #desks = new Map<string, Desk>();
+  #isStopped = false;
 
   constructor(deps: ProgramsDeps, options: ProgramsOptions) {
     this.#deps = deps;
@@ -98,7 +99,9 @@ export class Programs {
     for (const desk of this.#desks.values()) if (desk.sessionId === sessionId) desk.interrupt(failure);
   }
 
+  /** The logins are ended by their owner. */
   stop(): void {
+    this.#isStopped = true;
     for (const desk of this.#desks.values()) clearTimeout(desk.idle);
     this.#desks.clear();
   }
@@ -185,7 +188,7 @@ export class Programs {
   }
 
   #rest(desk: Desk, accessId: string): void {
-    if (desk.waiting > 0) return;
+    if (desk.waiting > 0 || this.#isStopped) return;
     clearTimeout(desk.idle);
     desk.idle = setTimeout(() => void this.#leave(desk, accessId), this.#options.idleMs);
   }
