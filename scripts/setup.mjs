@@ -32,6 +32,7 @@ const DESKTOP = [
 const TESTS = [
   { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
+  { packages: ['xdotool'], has: () => hasProgram('xdotool') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },
   { packages: ['iptables'], has: () => hasProgram('iptables') },
   { packages: ['docker.io'], has: () => hasProgram('dockerd') },

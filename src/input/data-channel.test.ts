@@ -85,6 +85,27 @@ describe('input events', () => {
   });
 });
 
+test('whatever its fields can hold comes back as it was', () => {
+  const random = numbersFrom(7);
+  const int = (min: number, max: number): number => min + Math.floor(random() * (max - min + 1));
+  const u16 = (): number => int(0, 0xffff);
+  const u32 = (): number => int(0, 0xffffffff);
+  const i32 = (): number => int(-0x80000000, 0x7fffffff);
+  const i16 = (): number => int(-0x8000, 0x7fff);
+  for (let i = 0; i < 2000; i++) {
+    const down = random() < 0.5;
+    const events: InputEvent[] = [
+      { type: 'move', x: u16(), y: u16() },
+      { type: 'scroll', deltaX: i16(), deltaY: i16(), controlKey: down },
+      { type: 'key', down, keysym: u32() },
+      { type: 'button', down, button: u32() },
+      { type: 'ping', clientMs: int(0, 2 ** 48) },
+      { type: 'touch', phase: down ? 'begin' : 'end', touchId: u32(), x: i32(), y: i32(), pressure: int(0, 255) },
+    ];
+    for (const event of events) assert.deepEqual(decodeInput(encodeInput(event)), event);
+  }
+});
+
 describe('output events', () => {
   for (const { event, hex } of OUTPUTS) {
     test(`${describeEvent(event)} is ${hex} and comes back`, () => {
@@ -110,4 +131,15 @@ function fromHex(hex: string): Uint8Array<ArrayBuffer> {
 
 function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
+}
+
+/** The same numbers from 0 to 1 at every run (mulberry32). */
+function numbersFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
