@@ -8,6 +8,8 @@ import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
 
 /** neko answers on the same host; an upload that it works on takes longer. */
 const ANSWER_MS = 30_000;
+/** Well below what the gateway takes in one frame (SIGNALING_FRAME_MAX_BYTES). */
+const FRAME_BYTES = 256 * 1024;
 /** What a client may be told of neko's answer: its cookies and its own CORS rules stay here. */
 const ANSWER_HEADERS = [
   'content-type',
@@ -65,13 +67,14 @@ export async function showScreen(tunnel: WebSocket, take: (quality: number) => P
     );
     const jpeg = await take(decodeHead(PictureHead, head).quality);
     const headers = { 'content-type': 'image/jpeg', 'content-length': String(jpeg.length) };
-    await sendMessage(
-      tunnel,
-      { status: 200, headers } satisfies ResponseHead,
-      Readable.from([jpeg], { objectMode: true }),
-    );
+    await sendMessage(tunnel, { status: 200, headers } satisfies ResponseHead, Readable.from(framesOf(jpeg)));
     closeSocket(tunnel, CLOSE_NORMAL, '');
   } catch (thrown) {
     closeWith(tunnel, toGatewayError(thrown).code);
   }
+}
+
+/** A picture may be longer than one frame may. */
+function* framesOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += FRAME_BYTES) yield bytes.subarray(at, at + FRAME_BYTES);
 }

@@ -11,6 +11,10 @@ import { grant, openHouse, paintedTerminal, pidOf, startDesktop, until, type Hou
 import { colourOf, openProgram, outcomesOf, pictureOf } from '../harness/program.ts';
 
 const LINE = `Hello WORLD {}[]~ "quoted" 'single' \\ | <tags> & 100% éßΩ漢€ ${'abcDEF 123 '.repeat(14)}`.slice(0, 200);
+/** A screen full of letters, which no JPEG makes small. */
+const NOISE = ['xterm', '-fullscreen', '-e', 'sh', '-c', 'base64 -w 0 /dev/urandom | head -c 200000; exec sleep 1000'];
+/** What the gateway takes in one frame is a MiB. */
+const FRAME_BASE64_LENGTH = (1024 * 1024 * 4) / 3;
 const Nothing = z.unknown();
 const Logins = z.object({ logins: z.array(z.object({ loginId: z.string() })) });
 
@@ -66,6 +70,21 @@ test('pictures come as they are asked for, say where they are from, and their by
   assert.deepEqual(whole.screen, { width: 800, height: 600 });
   const [picture] = again.results.map((result) => result.picture);
   assert.deepEqual([picture?.hash, picture?.data], [whole.hash, undefined]);
+});
+
+test('a picture may be longer than one frame of the tunnel', async () => {
+  await using house = await openHouse();
+  const spec = { app: NOISE, audio: false, screen: { width: 1920, height: 1080 } };
+  const { id } = await house.callApi('POST', '/api/v1/sessions?wait=ready', z.object({ id: z.string() }), spec);
+  const program = await openProgram(house, id, 'viewer');
+
+  const picture = await until(
+    'the screen is full of letters',
+    async () => pictureOf(await program.act([{ type: 'screenshot', quality: 100 }])),
+    ({ data }) => (data?.length ?? 0) > FRAME_BASE64_LENGTH,
+  );
+
+  assert.deepEqual([picture.width, picture.height], [1920, 1080]);
 });
 
 test('zero is a coordinate, and places are of the picture that the program sees', async () => {
