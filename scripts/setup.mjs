@@ -44,6 +44,8 @@ const TESTS = [
     has: () => !isDebianFrom(13) || existsSync('/usr/libexec/docker/cli-plugins/docker-buildx'),
   },
   { packages: ['docker-compose'], has: () => hasProgram('docker-compose') },
+  { packages: ['openssh-client'], has: () => hasProgram('ssh') },
+  { packages: ['openssh-server'], has: () => existsSync('/usr/sbin/sshd') },
   { packages: ['coturn'], has: () => hasProgram('turnserver') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];

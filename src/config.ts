@@ -23,6 +23,8 @@ export interface Environment {
   readonly nekoBin: string | undefined;
   /** DOCKER_HOST, as Docker's own client reads it; undefined: its usual socket. */
   readonly dockerHost: string | undefined;
+  /** Where the user's SSH agent listens: SSH_AUTH_SOCK. */
+  readonly sshAuthSock: string | undefined;
   readonly path: string;
   readonly logLevel: string;
   /** What a desktop's programs may inherit: locale and time zone, nothing else of ours. */
@@ -51,6 +53,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     turnSecret: env['NEKOGATE_TURN_SECRET'] || undefined,
     nekoBin: env['NEKO_BIN'] || undefined,
     dockerHost: env['DOCKER_HOST'] || undefined,
+    sshAuthSock: env['SSH_AUTH_SOCK'] || undefined,
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     logLevel: env['NEKOGATE_LOG_LEVEL'] || 'info',
     inheritable: Object.fromEntries(

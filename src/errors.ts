@@ -64,6 +64,13 @@ const FAILURES = {
   SAFETY_CHECK_PENDING: { status: 409, close: 4409, retryable: false },
   CONTROL_TAKEN: { status: 409, close: 4409, retryable: true },
   CONTROL_LOST: { status: 409, close: 4409, retryable: true },
+  // A remote Docker host behind the docker proxy.
+  SSH_UNREACHABLE: { status: 503, close: 4503, retryable: true },
+  SSH_HOST_KEY_UNKNOWN: { status: 502, close: 4502, retryable: false },
+  SSH_HOST_KEY_CHANGED: { status: 502, close: 4502, retryable: false },
+  SSH_AUTH_FAILED: { status: 502, close: 4502, retryable: false },
+  SSH_FORWARDING_REFUSED: { status: 502, close: 4502, retryable: false },
+  PORT_TAKEN: { status: 500, close: 4500, retryable: true },
   // The link to one client.
   CLIENT_SILENT: { status: 408, close: 4408, retryable: true },
   CLIENT_SLOW: { status: 408, close: 4408, retryable: true },

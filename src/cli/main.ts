@@ -22,6 +22,10 @@ const SUBCOMMANDS: Record<string, Subcommand> = {
     summary: 'one supervised desktop, without a gateway',
     run: async (args, environment) => (await import('./desktop.ts')).runDesktop(args, environment),
   },
+  'docker-proxy': {
+    summary: 'a remote Docker host as if it were local; `docker-proxy status` shows it',
+    run: async (args, environment) => (await import('./docker-proxy.ts')).runDockerProxy(args, environment),
+  },
   doctor: {
     summary: 'what this machine can do, and what to install',
     run: async (args, environment) => (await import('./doctor.ts')).runDoctor(args, environment),
@@ -29,7 +33,7 @@ const SUBCOMMANDS: Record<string, Subcommand> = {
 };
 
 function usage(): string {
-  const lines = Object.entries(SUBCOMMANDS).map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`);
+  const lines = Object.entries(SUBCOMMANDS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`);
   return `usage: nekogate COMMAND [options]\n\n${lines.join('\n')}\n\n\`nekogate COMMAND --help\` tells a command's options.\n`;
 }
 

@@ -1,0 +1,195 @@
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { execa } from 'execa';
+import { z } from 'zod';
+import type { Environment } from '../config.ts';
+import { STATUS_PATH } from '../docker-proxy/planner.ts';
+import { ProxyStatus, startDockerProxy } from '../docker-proxy/proxy.ts';
+import type { DoorAddress } from '../docker-proxy/door/door.ts';
+import { SshLink, type RemoteDocker } from '../docker-proxy/ssh/link.ts';
+import { parseDestination, type SshDestination } from '../docker-proxy/ssh/settings.ts';
+import { GatewayError } from '../errors.ts';
+import { createLogger } from '../logger.ts';
+import { aborted, untilSignal } from './signals.ts';
+
+const USAGE = `usage: nekogate docker-proxy --ssh USER@HOST [--socket PATH | --listen 127.0.0.1:23750] …
+       nekogate docker-proxy status [--json] [--socket PATH | --listen ADDRESS:PORT]
+       nekogate docker-proxy context create|remove [NAME] [--socket PATH | --listen ADDRESS:PORT]
+
+  --ssh USER@HOST     the remote host, as ssh takes it; ~/.ssh/config counts. Also as --ssh-user and --ssh-host HOST:PORT
+  --ssh-key FILE      a private key to try first; one with a passphrase has to be in the agent
+  --ssh-config FILE   instead of ~/.ssh/config
+  --accept-new-host-key
+                      a host that is not in known_hosts is written there; a changed key is refused all the same
+  --remote-docker URL unix:///var/run/docker.sock, or tcp://ADDRESS:PORT as the remote host reaches it
+  --socket PATH       where Docker's clients find the proxy (docker-proxy.sock in the runtime folder), for this user alone
+  --listen ADDRESS:PORT
+                      on TCP instead, of the loopback only: every program of this machine can use it then
+  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker; options win over it
+
+Point docker at it: export DOCKER_HOST=unix://…/docker-proxy.sock, or \`context create\` and \`docker context use nekogate\`.
+`;
+
+const ConfigFile = z.strictObject({
+  ListenAddr: z.string().optional(),
+  SSHUser: z.string().optional(),
+  SSHHost: z.string().optional(),
+  SSHKeyPath: z.string().optional(),
+  RemoteDocker: z.string().optional(),
+});
+
+const OPTIONS = {
+  ssh: { type: 'string' },
+  'ssh-user': { type: 'string' },
+  'ssh-host': { type: 'string' },
+  'ssh-key': { type: 'string' },
+  'ssh-config': { type: 'string' },
+  'accept-new-host-key': { type: 'boolean' },
+  'remote-docker': { type: 'string' },
+  socket: { type: 'string' },
+  listen: { type: 'string' },
+  config: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+const CONTEXT_NAME = 'nekogate';
+
+export async function runDockerProxy(args: string[], environment: Environment): Promise<number> {
+  // Programs of Go's take one dash as well as two.
+  const dashed = args.map((arg) => (/^-[a-z]{2}/.test(arg) ? `-${arg}` : arg));
+  const { values, positionals } = parseArgs({ args: dashed, allowPositionals: true, options: OPTIONS });
+  const [command, ...rest] = positionals;
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const file = values.config === undefined ? {} : ConfigFile.parse(JSON.parse(await readFile(values.config, 'utf8')));
+  const address = addressOf({ socket: values.socket, listen: values.listen ?? file.ListenAddr }, environment);
+  if (command === 'status' && rest.length === 0) return showStatus(address, values.json ?? false);
+  if (command === 'context') return changeContext(rest, address);
+  const destination = destinationOf({
+    ssh: values.ssh,
+    user: values['ssh-user'] ?? file.SSHUser,
+    host: values['ssh-host'] ?? file.SSHHost,
+  });
+  if (command !== undefined || destination === undefined) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const keyFile = values['ssh-key'] ?? file.SSHKeyPath;
+  const stop = untilSignal();
+  const log = createLogger(environment.logLevel);
+  const remote = new SshLink(
+    { log, agentSocket: environment.sshAuthSock, acceptNewHostKeys: values['accept-new-host-key'] ?? false },
+    { ...destination, keyFile, configFile: values['ssh-config'] },
+    parseRemoteDocker(values['remote-docker'] ?? file.RemoteDocker ?? 'unix:///var/run/docker.sock'),
+  );
+  await using proxy = await startDockerProxy(remote, { address, dataDir: environment.dataDir, log });
+  process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
+  await aborted(stop);
+  return 0;
+}
+
+function destinationOf({
+  ssh,
+  user,
+  host,
+}: {
+  ssh?: string | undefined;
+  user?: string | undefined;
+  host?: string | undefined;
+}): SshDestination | undefined {
+  const text = ssh ?? host;
+  if (text === undefined) return undefined;
+  const destination = parseDestination(text);
+  return { ...destination, user: destination.user ?? user };
+}
+
+function addressOf(
+  { socket, listen }: { socket: string | undefined; listen: string | undefined },
+  { runtimeDir }: Environment,
+): DoorAddress {
+  if (listen === undefined || socket !== undefined)
+    return { kind: 'socket', path: socket ?? join(runtimeDir, 'docker-proxy.sock') };
+  return { kind: 'tcp', ...parseHostPort(listen) };
+}
+
+function parseRemoteDocker(url: string): RemoteDocker {
+  if (url.startsWith('unix:///')) return { kind: 'socket', path: url.slice('unix://'.length) };
+  if (url.startsWith('tcp://')) return { kind: 'tcp', ...parseHostPort(url.slice('tcp://'.length)) };
+  throw new GatewayError('BAD_REQUEST', `--remote-docker ${url} is neither unix:///PATH nor tcp://ADDRESS:PORT`);
+}
+
+function parseHostPort(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})\/?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535)
+    throw new GatewayError('BAD_REQUEST', `"${text}" is not like 127.0.0.1:23750`);
+  return { host, port };
+}
+
+async function showStatus(address: DoorAddress, asJson: boolean): Promise<number> {
+  const status = await readStatus(address);
+  if (asJson) {
+    process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+    return 0;
+  }
+  for (const [lane, { state, since, channels, lastError }] of Object.entries(status.ssh))
+    process.stdout.write(
+      `ssh ${lane}\t${state} since ${since}\t${channels} channels${lastError === undefined ? '' : `\t${lastError}`}\n`,
+    );
+  for (const forward of status.forwards) {
+    const local = forward.failure ?? `${forward.address || 'localhost'}:${forward.localPort ?? '-'}`;
+    const line = [
+      forward.name,
+      forward.container.slice(0, 12),
+      `${local} -> ${forward.port}`,
+      `remote ${forward.remotePort ?? '-'}`,
+      `${forward.connections} open`,
+    ];
+    process.stdout.write(`${line.join('\t')}\n`);
+  }
+  return 0;
+}
+
+async function readStatus(address: DoorAddress): Promise<ProxyStatus> {
+  const place = address.kind === 'socket' ? { socketPath: address.path } : { host: address.host, port: address.port };
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  request({ ...place, path: STATUS_PATH }, (answer) => {
+    let text = '';
+    answer.setEncoding('utf8');
+    answer.on('data', (piece: string) => (text += piece)).on('end', () => resolve(text));
+  })
+    .on('error', reject)
+    .end();
+  const text = await promise.catch((cause: unknown) => {
+    const where = address.kind === 'socket' ? address.path : `${address.host}:${address.port}`;
+    throw new GatewayError('NOT_FOUND', `no docker proxy answers at ${where}`, { cause });
+  });
+  return ProxyStatus.parse(JSON.parse(text));
+}
+
+/** By the docker client itself, which knows where its contexts lie. */
+async function changeContext(
+  [verb, name = CONTEXT_NAME, ...rest]: readonly string[],
+  address: DoorAddress,
+): Promise<number> {
+  const host = address.kind === 'socket' ? `unix://${address.path}` : `tcp://${address.host}:${address.port}`;
+  const args = {
+    create: ['create', name, '--description', 'a remote host through nekogate', '--docker', `host=${host}`],
+    remove: ['rm', '--force', name],
+  };
+  if ((verb !== 'create' && verb !== 'remove') || rest.length > 0) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const result = await execa('docker', ['context', ...args[verb]], { reject: false, stdin: 'ignore' });
+  if (result.code === 'ENOENT') throw new GatewayError('DEPENDENCY_MISSING', 'the docker client is not on PATH');
+  if (result.failed) throw new GatewayError('BAD_REQUEST', `docker context ${verb} failed: ${result.stderr}`);
+  process.stdout.write(`${result.stdout}\n`);
+  return 0;
+}

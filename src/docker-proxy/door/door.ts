@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { GatewayError } from '../../errors.ts';
+import { claimSocket } from '../../process/socket-claim.ts';
+import { serveConnection, type ConnectionDeps } from './connection.ts';
+
+export type DoorAddress = { kind: 'socket'; path: string } | { kind: 'tcp'; host: string; port: number };
+
+/** Clients at once; one more is hung up on. */
+const CONNECTIONS_MAX = 1000;
+
+/** Where Docker's clients knock. Closing it ends their connections. */
+export interface Door extends AsyncDisposable {
+  /** As in DOCKER_HOST. */
+  url: string;
+}
+
+/** @throws GatewayError CONFLICT when another proxy has the address, BAD_REQUEST when nobody may have it */
+export async function openDoor(deps: Omit<ConnectionDeps, 'isGuarded'>, address: DoorAddress): Promise<Door> {
+  const clients = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    clients.add(socket);
+    socket.on('error', () => undefined).once('close', () => clients.delete(socket));
+    void serveConnection({ ...deps, isGuarded: address.kind === 'tcp' }, socket);
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  const release = address.kind === 'socket' ? await listenOnSocket(server, address.path) : undefined;
+  if (address.kind === 'tcp') await listenOnTcp(server, address);
+  return {
+    url: urlOf(server),
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const client of clients) client.destroy();
+      await closed;
+      await release?.();
+    },
+  };
+}
+
+async function listenOnSocket(server: Server, path: string): Promise<() => Promise<void>> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Who has the claim may take away what a killed proxy left.
+  const claim = await claimSocket(`\0nekogate-docker-proxy:${path}`);
+  if (claim === undefined || (await answers(path))) {
+    await claim?.release();
+    throw new GatewayError('CONFLICT', `somebody listens at ${path} already; --socket names another place`);
+  }
+  await rm(path, { force: true });
+  // Bound within `listen`, so that it is nobody else's for a moment either.
+  const mask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(mask);
+  }
+  await once(server, 'listening');
+  await chmod(path, 0o600);
+  return () => claim.release();
+}
+
+async function listenOnTcp(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  if (!/^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host))
+    throw new GatewayError(
+      'BAD_REQUEST',
+      `${host} is no address of the loopback, and whoever reaches this port has the remote host`,
+    );
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new GatewayError('CONFLICT', `${host}:${port} can't be listened on: ${String(cause)}`, { cause });
+  }
+}
+
+async function answers(path: string): Promise<boolean> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // Nobody there, or no socket.
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function urlOf(server: Server): string {
+  const address = server.address();
+  if (address === null) throw new Error('the door listens nowhere');
+  if (typeof address === 'string') return `unix://${address}`;
+  return address.family === 'IPv6'
+    ? `tcp://[${address.address}]:${address.port}`
+    : `tcp://${address.address}:${address.port}`;
+}

@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { GatewayError } from '../errors.ts';
+
+export type DialDocker = () => Promise<Duplex>;
+
+/** Label keys of the containers that this proxy looks after. */
+export const OWNER_LABEL = 'nekogate.docker-proxy.owner';
+export const ASKED_LABEL = 'nekogate.docker-proxy.asked';
+
+const PublishedPort = z.object({ HostIp: z.string(), HostPort: z.string() });
+
+/** Of GET /containers/{id}/json what the proxy needs. */
+export const Inspected = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  State: z.object({ Running: z.boolean(), Restarting: z.boolean() }),
+  Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
+  HostConfig: z.object({ PortBindings: z.record(z.string(), z.unknown()).nullish() }),
+  NetworkSettings: z.object({ Ports: z.record(z.string(), z.array(PublishedPort).nullable()).nullish() }),
+});
+export type Inspected = z.infer<typeof Inspected>;
+
+const Listed = z.array(z.object({ Id: z.string() }));
+const Image = z.object({ Config: z.object({ ExposedPorts: z.record(z.string(), z.unknown()).nullish() }).nullish() });
+const Event = z.object({ Action: z.string(), Actor: z.object({ ID: z.string() }) });
+
+/** Longer than any answer that is asked for here. */
+const ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+const EVENT_MAX_LENGTH = 1024 * 1024;
+
+/** The proxy's own calls, each on a stream of its own. All reject with a GatewayError when the daemon can't be reached. */
+export class Engine {
+  readonly #dial: DialDocker;
+
+  constructor(dial: DialDocker) {
+    this.#dial = dial;
+  }
+
+  /** @returns undefined when there is no such container */
+  async findContainer(ref: string): Promise<Inspected | undefined> {
+    return this.#get(`/containers/${encodeURIComponent(ref)}/json`, Inspected);
+  }
+
+  /** Ids of an owner's containers, in any state. */
+  async listContainers(owner: string): Promise<string[]> {
+    const filters = JSON.stringify({ label: [`${OWNER_LABEL}=${owner}`] });
+    const listed = await this.#get(`/containers/json?all=1&filters=${encodeURIComponent(filters)}`, Listed);
+    return (listed ?? []).map(({ Id }) => Id);
+  }
+
+  /** What an image exposes, like `80/tcp`; nothing when it isn't there. */
+  async exposedPorts(image: string): Promise<string[]> {
+    const found = await this.#get(`/images/${image.split('/').map(encodeURIComponent).join('/')}/json`, Image);
+    return Object.keys(found?.Config?.ExposedPorts ?? {});
+  }
+
+  /** Calls `onEvent` for what happens to an owner's containers, until the stream ends, which rejects. `onOpen`: from now on nothing is missed. */
+  async watch(
+    owner: string,
+    { onOpen, onEvent }: { onOpen: () => void; onEvent: (containerId: string, action: string) => void },
+    signal: AbortSignal,
+  ): Promise<never> {
+    const filters = JSON.stringify({ type: ['container'], label: [`${OWNER_LABEL}=${owner}`] });
+    const answer = await this.#call(`/events?filters=${encodeURIComponent(filters)}`, signal);
+    onOpen();
+    let text = '';
+    answer.setEncoding('utf8');
+    for await (const piece of answer) {
+      text += String(piece);
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      if (text.length > EVENT_MAX_LENGTH) throw new GatewayError('DOCKER_FAILED', 'an event of the daemon has no end');
+      for (const line of lines) {
+        const event = Event.safeParse(parseJson(line));
+        if (event.success) onEvent(event.data.Actor.ID, event.data.Action);
+      }
+    }
+    throw new GatewayError('DOCKER_UNAVAILABLE', 'the daemon ended its events');
+  }
+
+  async #get<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const answer = await this.#call(path);
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of answer) {
+      if (!Buffer.isBuffer(piece)) continue;
+      length += piece.length;
+      if (length > ANSWER_MAX_BYTES)
+        throw new GatewayError('DOCKER_FAILED', `the daemon's answer to ${path} has no end`);
+      pieces.push(piece);
+    }
+    const text = Buffer.concat(pieces).toString('utf8');
+    if (answer.statusCode === 404) return undefined;
+    const parsed = schema.safeParse(parseJson(text));
+    if (answer.statusCode !== 200 || !parsed.success)
+      throw new GatewayError(
+        'DOCKER_FAILED',
+        `the daemon answered ${path} with ${answer.statusCode}: ${text.slice(0, 500)}`,
+      );
+    return parsed.data;
+  }
+
+  async #call(path: string, signal?: AbortSignal): Promise<IncomingMessage> {
+    const stream = await this.#dial();
+    const call = request({
+      path,
+      headers: { host: 'docker' },
+      agent: false,
+      createConnection: () => stream,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    call.end();
+    try {
+      const [answer]: unknown[] = await once(call, 'response');
+      if (!isMessage(answer)) throw new Error('no answer');
+      answer.once('close', () => stream.destroy());
+      return answer;
+    } catch (cause) {
+      stream.destroy();
+      throw new GatewayError('DOCKER_UNAVAILABLE', `the daemon hung up on ${path}`, { cause });
+    }
+  }
+}
+
+function isMessage(value: unknown): value is IncomingMessage {
+  return typeof value === 'object' && value !== null && 'statusCode' in value;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // No schema takes it.
+    return undefined;
+  }
+}

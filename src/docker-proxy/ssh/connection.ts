@@ -1,0 +1,116 @@
+import type { Duplex } from 'node:stream';
+import type ssh2 from 'ssh2';
+import type { ClientChannel } from 'ssh2';
+import { GatewayError } from '../../errors.ts';
+import { reset } from '../streams/splice.ts';
+
+/** Channel opens may never be answered, by sshd or by what it dials. */
+const OPEN_MS = 10_000;
+/** sshd's MaxSessions (10 unless set) counts sessions of a connection, not forwards; two are left for others. */
+export const SESSIONS_MAX = 8;
+
+/** What a channel leads to, as seen from the remote host. */
+export type ChannelTarget =
+  | { kind: 'socket'; path: string }
+  | { kind: 'tcp'; host: string; port: number }
+  | { kind: 'command'; command: string };
+
+/** One SSH connection and its channels. When it is lost, they are reset: ssh2 itself would end them in order, as if all had been said. */
+export class SshConnection {
+  readonly #client: ssh2.Client;
+  readonly #channels = new Set<Duplex>();
+  #sessions = 0;
+  #alive = true;
+  /** Resolves once the connection is gone, however that came. */
+  readonly closed: Promise<void>;
+
+  constructor(client: ssh2.Client) {
+    this.#client = client;
+    this.closed = new Promise((resolve) => {
+      client.once('close', () => {
+        this.#alive = false;
+        for (const channel of this.#channels) reset(channel);
+        this.#channels.clear();
+        resolve();
+      });
+    });
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get channels(): number {
+    return this.#channels.size;
+  }
+
+  /** @throws GatewayError SSH_UNREACHABLE when the connection is lost or doesn't answer, TOO_MANY_REQUESTS when all sessions are taken; else what sshd said */
+  async open(target: ChannelTarget): Promise<ClientChannel> {
+    if (!this.#alive) throw new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost');
+    if (target.kind === 'command' && this.#sessions >= SESSIONS_MAX)
+      throw new GatewayError(
+        'TOO_MANY_REQUESTS',
+        `all ${SESSIONS_MAX} sessions of the SSH connection are taken, for sshd has few; let it forward unix sockets`,
+      );
+    if (target.kind === 'command') this.#sessions += 1;
+    const release = (): void => {
+      if (target.kind === 'command') this.#sessions -= 1;
+    };
+    let channel: ClientChannel;
+    try {
+      channel = await this.#open(target);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    this.#channels.add(channel);
+    const onEnd = (): void => {
+      if (this.#channels.delete(channel)) release();
+    };
+    channel.once('close', onEnd);
+    channel.on('error', () => {
+      onEnd();
+      channel.close();
+    });
+    // Nobody reads it, and unread it would hold up the channel.
+    channel.stderr.resume();
+    return channel;
+  }
+
+  #open(target: ChannelTarget): Promise<ClientChannel> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const settle = (error: Error | undefined, channel: ClientChannel | undefined): void => {
+        if (isOver) return channel?.close();
+        isOver = true;
+        clearTimeout(timer);
+        if (channel) resolve(channel);
+        else reject(error ?? new Error('no channel'));
+      };
+      const timer = setTimeout(
+        () => settle(new GatewayError('SSH_UNREACHABLE', `sshd opened no channel within ${OPEN_MS} ms`), undefined),
+        OPEN_MS,
+      );
+      void this.closed.then(() => settle(new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost'), undefined));
+      try {
+        if (target.kind === 'socket') this.#client.openssh_forwardOutStreamLocal(target.path, settle);
+        else if (target.kind === 'tcp') this.#client.forwardOut('127.0.0.1', 0, target.host, target.port, settle);
+        else this.#client.exec(target.command, settle);
+      } catch (error) {
+        // ssh2 throws when its socket is gone already.
+        settle(new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost', { cause: error }), undefined);
+      }
+    });
+  }
+
+  /** Resolves once it is gone. */
+  async close(): Promise<void> {
+    if (this.#alive) this.#client.destroy();
+    await this.closed;
+  }
+}
+
+/** sshd says that it forbids forwarding (RFC 4254 section 5.1, reason 1); of unix sockets it never says so. */
+export function isProhibited(error: unknown): boolean {
+  return error instanceof Error && 'reason' in error && error.reason === 1;
+}

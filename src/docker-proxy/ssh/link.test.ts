@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { execa } from 'execa';
+import { pino } from 'pino';
+import { assert, test } from 'vitest';
+import { temporaryFolder } from '../../../test/harness/folder.ts';
+import { readAll, startHostileEngine, type HostileEngine } from '../../../test/harness/hostile-engine.ts';
+import { listenOnAnyPort } from '../../../test/harness/ports.ts';
+import { makeKey, startSshd, type Sshd } from '../../../test/harness/sshd.ts';
+import { GatewayError } from '../../errors.ts';
+import { SshLink } from './link.ts';
+import type { SshDestination } from './settings.ts';
+
+const log = pino({ level: 'silent' });
+
+interface Setting extends AsyncDisposable {
+  folder: string;
+  sshd: Sshd;
+  engine: HostileEngine;
+  link: SshLink;
+}
+
+interface Choice {
+  settings?: string[];
+  agentSocket?: string;
+  acceptNewHostKeys?: boolean;
+  destination?: (sshd: Sshd) => SshDestination;
+  prepare?: (sshd: Sshd) => Promise<unknown>;
+}
+
+/** A link to an engine that echoes, through a real sshd. */
+async function setUp(choice: Choice = {}): Promise<Setting> {
+  await using opening = new AsyncDisposableStack();
+  const { path: folder } = opening.use(await temporaryFolder());
+  const sshd = opening.use(await startSshd(folder, choice.settings));
+  await choice.prepare?.(sshd);
+  const engine = opening.use(
+    await startHostileEngine(join(folder, 'engine.sock'), (socket, sofar) => {
+      if (sofar.toString().endsWith('?')) socket.write('!');
+      socket.once('client-ended', () => socket.end('bye'));
+    }),
+  );
+  const { agentSocket, acceptNewHostKeys = false } = choice;
+  const destination = choice.destination?.(sshd) ?? { host: 'remote', configFile: sshd.configFile };
+  const link = opening.use(
+    new SshLink({ log, agentSocket, acceptNewHostKeys }, destination, { kind: 'socket', path: engine.path }),
+  );
+  const owned = opening.move();
+  return { folder, sshd, engine, link, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function ask(stream: Duplex): Promise<string> {
+  stream.write('are you there?');
+  const [answer]: unknown[] = await once(stream, 'data');
+  return String(answer);
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'none';
+  } catch (error) {
+    return error instanceof GatewayError ? error.code : String(error);
+  }
+}
+
+test('the daemon is reached over one connection, and each side of a stream ends by itself', async () => {
+  await using at = await setUp();
+  const stream = await at.link.dialDocker('control');
+  stream.write('anything');
+
+  stream.end();
+
+  assert.equal(await readAll(stream), 'bye');
+  assert.equal(at.link.health().control.state, 'connected');
+  assert.equal(at.link.health().bulk.state, 'down');
+});
+
+test('a hundred streams at once are no hundred connections, and sshd refuses none', async () => {
+  await using at = await setUp({ settings: ['MaxSessions 1'] });
+
+  const streams = await Promise.all(Array.from({ length: 100 }, () => at.link.dialDocker('control')));
+
+  assert.deepEqual(new Set(await Promise.all(streams.map(ask))), new Set(['!']));
+  assert.equal(at.link.health().control.channels, 100);
+});
+
+test('when sshd is killed every stream breaks off, and the next one has a new connection', async () => {
+  await using at = await setUp();
+  const stream = await at.link.dialDocker('control');
+  await ask(stream);
+  const broken = once(stream, 'error');
+
+  await at.sshd.kill();
+
+  await broken;
+  assert.equal(await codeOf(at.link.dialDocker('control')), 'SSH_UNREACHABLE');
+  await at.sshd.restart();
+  assert.equal(await ask(await at.link.dialDocker('control')), '!');
+});
+
+test('a host that nobody knows is refused with the way out, and written down when that is wished', async () => {
+  const forget = (sshd: Sshd): Promise<void> => writeFile(sshd.knownHostsFile, '');
+  await using strict = await setUp({ prepare: forget });
+  await using accepting = await setUp({ prepare: forget, acceptNewHostKeys: true });
+
+  assert.equal(await codeOf(strict.link.dialDocker('control')), 'SSH_HOST_KEY_UNKNOWN');
+  assert.equal(await ask(await accepting.link.dialDocker('control')), '!');
+  assert.include(
+    await readFile(accepting.sshd.knownHostsFile, 'utf8'),
+    `[127.0.0.1]:${accepting.sshd.port} ssh-ed25519 `,
+  );
+});
+
+test('a changed host key is refused, also by who accepts new ones', async () => {
+  const change = async (sshd: Sshd): Promise<void> => {
+    await makeKey(`${sshd.keyFile}-other`);
+    const other = (await readFile(`${sshd.keyFile}-other.pub`, 'utf8')).split(' ').slice(0, 2).join(' ');
+    await writeFile(sshd.knownHostsFile, `[127.0.0.1]:${sshd.port} ${other}\n`);
+  };
+  await using at = await setUp({ prepare: change, acceptNewHostKeys: true });
+
+  assert.equal(await codeOf(at.link.dialDocker('control')), 'SSH_HOST_KEY_CHANGED');
+});
+
+test('a key that the host does not take is told as that', async () => {
+  await using at = await setUp({ prepare: (sshd) => writeFile(join(sshd.keyFile, '..', 'authorized_keys'), '') });
+
+  assert.equal(await codeOf(at.link.dialDocker('control')), 'SSH_AUTH_FAILED');
+});
+
+test('a key with a passphrase is used out of the agent, and named when there is none', async () => {
+  await using folder = await temporaryFolder();
+  const socket = join(folder.path, 'agent');
+  const agent = execa('ssh-agent', ['-D', '-a', socket], { reject: false });
+  const encrypt = async (sshd: Sshd): Promise<void> => {
+    await execa('ssh-add', ['-q', sshd.keyFile], { env: { SSH_AUTH_SOCK: socket }, reject: true });
+    await execa('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'secret', '-f', sshd.keyFile]);
+    // IdentityAgent in the configuration would win over the environment.
+    await writeFile(sshd.configFile, (await readFile(sshd.configFile, 'utf8')).replace(/.*IdentityAgent.*\n/, ''));
+  };
+  try {
+    await using withAgent = await setUp({ prepare: encrypt, agentSocket: socket });
+    await using without = await setUp({ prepare: encrypt });
+
+    assert.equal(await ask(await withAgent.link.dialDocker('control')), '!');
+    const failure = await without.link.dialDocker('control').catch((error: unknown) => error);
+    assert.include(String(failure), 'ssh-add gives it to the agent');
+  } finally {
+    agent.kill('SIGTERM');
+    await agent;
+  }
+});
+
+test('jump hosts are gone over, each with its own host key checked', async () => {
+  await using jump = await setUp();
+  await using at = await setUp({
+    prepare: async (sshd) => {
+      const jumpConfig = (await readFile(jump.sshd.configFile, 'utf8')).replace('Host remote', 'Host jump');
+      await writeFile(sshd.configFile, `${await readFile(sshd.configFile, 'utf8')}  ProxyJump jump\n${jumpConfig}`);
+    },
+  });
+
+  assert.equal(await ask(await at.link.dialDocker('control')), '!');
+  await jump.sshd.kill();
+  assert.equal(await codeOf(at.link.dialDocker('bulk')), 'SSH_UNREACHABLE');
+});
+
+test('a port of the remote is reached, and an sshd that forbids it is told apart from a port where nobody is', async () => {
+  const server = createServer((socket) => socket.end('from the port'));
+  const port = await listenOnAnyPort(server);
+  await using at = await setUp();
+  await using forbidding = await setUp({ settings: ['AllowTcpForwarding no', 'AllowStreamLocalForwarding yes'] });
+
+  assert.equal(await readAll(await at.link.dialPort(port)), 'from the port');
+  assert.equal(await codeOf(at.link.checkForwarding()), 'none');
+  assert.equal(await codeOf(forbidding.link.checkForwarding()), 'SSH_FORWARDING_REFUSED');
+  server.close();
+});
+
+test('an sshd that forwards no unix sockets is told when Docker reaches no daemon there either', async () => {
+  await using at = await setUp({ settings: ['AllowStreamLocalForwarding no'] });
+
+  assert.equal(await codeOf(at.link.dialDocker('control')), 'DOCKER_UNAVAILABLE');
+});

@@ -1,0 +1,58 @@
+import { Socket } from 'node:net';
+import { Duplex, type Writable } from 'node:stream';
+import type { ByteReader } from './byte-reader.ts';
+
+/** Two directions of one stream, as the rest of the room uses it. */
+export interface Line {
+  reader: ByteReader;
+  stream: Duplex;
+}
+
+/** Resolves once there is room for more; rejects when the stream ends before. */
+export function send(to: Writable, bytes: Buffer | string): Promise<void> {
+  // Asked for first: ssh2's channels take bytes after their end without ever calling back.
+  if (to.destroyed || !to.writable) return Promise.reject(new Error('the other side is gone'));
+  if (to.write(bytes)) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      to.off('drain', onDrain).off('close', onEnd).off('error', onEnd);
+    };
+    const onDrain = (): void => {
+      settle();
+      resolve();
+    };
+    const onEnd = (): void => {
+      settle();
+      reject(new Error('the other side left'));
+    };
+    to.on('drain', onDrain).on('close', onEnd).on('error', onEnd);
+  });
+}
+
+/** Carries everything one way, and then the end. */
+export async function pump(from: ByteReader, to: Writable): Promise<void> {
+  for (let piece = await from.read(); piece !== undefined; piece = await from.read()) await send(to, piece);
+  to.end();
+}
+
+/** Carries everything both ways, each way's end by itself; resolves once both have ended. A failure of one side resets the other. */
+export async function splice(a: Line, b: Line): Promise<void> {
+  try {
+    await Promise.all([pump(a.reader, b.stream), pump(b.reader, a.stream)]);
+  } catch {
+    // Whatever broke, the other side must not take it for an end.
+    reset(a.stream);
+    reset(b.stream);
+  }
+}
+
+/**
+ * Breaks a stream off so that its peer can tell it from an end, as far as the transport can say so: TCP by RST. A unix socket can't; there
+ * the peer sees that HTTP's own framing is cut short.
+ */
+export function reset(stream: Duplex): void {
+  if (stream.destroyed) return;
+  if (stream instanceof Socket && stream.remoteFamily !== undefined) stream.resetAndDestroy();
+  // Not the channel's own: ssh2's ends it in order.
+  else Duplex.prototype.destroy.call(stream, new Error('reset'));
+}
