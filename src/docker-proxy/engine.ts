@@ -1,8 +1,11 @@
-import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
+import { bodyPieces, readBody, responseFraming, type Framing } from './http/body.ts';
+import { parseResponseHead, readHead } from './http/head.ts';
+import { ByteReader } from './streams/byte-reader.ts';
+import { send } from './streams/splice.ts';
 
 export type DialDocker = () => Promise<Duplex>;
 
@@ -64,12 +67,12 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<never> {
     const filters = JSON.stringify({ type: ['container'], label: [`${OWNER_LABEL}=${owner}`] });
-    const answer = await this.#call(`/events?filters=${encodeURIComponent(filters)}`, signal);
+    await using answer = await this.#call(`/events?filters=${encodeURIComponent(filters)}`, signal);
     onOpen();
+    const decoder = new StringDecoder('utf8');
     let text = '';
-    answer.setEncoding('utf8');
-    for await (const piece of answer) {
-      text += String(piece);
+    for await (const { content } of bodyPieces(answer.reader, answer.framing)) {
+      text += decoder.write(content);
       const lines = text.split('\n');
       text = lines.pop() ?? '';
       if (text.length > EVENT_MAX_LENGTH) throw new GatewayError('DOCKER_FAILED', 'an event of the daemon has no end');
@@ -82,42 +85,40 @@ export class Engine {
   }
 
   async #get<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-    const answer = await this.#call(path);
-    const pieces: Buffer[] = [];
-    let length = 0;
-    for await (const piece of answer) {
-      if (!Buffer.isBuffer(piece)) continue;
-      length += piece.length;
-      if (length > ANSWER_MAX_BYTES)
-        throw new GatewayError('DOCKER_FAILED', `the daemon's answer to ${path} has no end`);
-      pieces.push(piece);
-    }
-    const text = Buffer.concat(pieces).toString('utf8');
-    if (answer.statusCode === 404) return undefined;
+    await using answer = await this.#call(path);
+    const text = (await readBody(answer.reader, answer.framing, ANSWER_MAX_BYTES)).toString('utf8');
+    if (answer.status === 404) return undefined;
     const parsed = schema.safeParse(parseJson(text));
-    if (answer.statusCode !== 200 || !parsed.success)
+    if (answer.status !== 200 || !parsed.success)
       throw new GatewayError(
         'DOCKER_FAILED',
-        `the daemon answered ${path} with ${answer.statusCode}: ${text.slice(0, 500)}`,
+        `the daemon answered ${path} with ${answer.status}: ${text.slice(0, 500)}`,
       );
     return parsed.data;
   }
 
-  async #call(path: string, signal?: AbortSignal): Promise<IncomingMessage> {
+  async #call(path: string, signal?: AbortSignal): Promise<Answer> {
     const stream = await this.#dial();
-    const call = request({
-      path,
-      headers: { host: 'docker' },
-      agent: false,
-      createConnection: () => stream,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    call.end();
+    const onAbort = (): unknown => stream.destroy();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    stream.on('error', () => undefined);
     try {
-      const [answer]: unknown[] = await once(call, 'response');
-      if (!isMessage(answer)) throw new Error('no answer');
-      answer.once('close', () => stream.destroy());
-      return answer;
+      signal?.throwIfAborted();
+      // Not by node:http, which takes no stream but a socket's.
+      await send(stream, `GET ${path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n`);
+      const reader = new ByteReader(stream);
+      const came = await readHead(reader);
+      const head = came.kind === 'head' ? parseResponseHead(came.bytes) : undefined;
+      if (head === undefined) throw new Error('no answer');
+      return {
+        status: head.status,
+        framing: responseFraming(head, 'GET'),
+        reader,
+        [Symbol.asyncDispose]: async () => {
+          signal?.removeEventListener('abort', onAbort);
+          stream.destroy();
+        },
+      };
     } catch (cause) {
       stream.destroy();
       throw new GatewayError('DOCKER_UNAVAILABLE', `the daemon hung up on ${path}`, { cause });
@@ -125,8 +126,10 @@ export class Engine {
   }
 }
 
-function isMessage(value: unknown): value is IncomingMessage {
-  return typeof value === 'object' && value !== null && 'statusCode' in value;
+interface Answer extends AsyncDisposable {
+  status: number;
+  framing: Framing;
+  reader: ByteReader;
 }
 
 function parseJson(text: string): unknown {
