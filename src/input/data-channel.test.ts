@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
+import { seededRandom } from '../../test/harness/random.ts';
 import {
   decodeInput,
   decodeOutput,
@@ -86,7 +87,7 @@ describe('input events', () => {
 });
 
 test('whatever its fields can hold comes back as it was', () => {
-  const random = numbersFrom(7);
+  const random = seededRandom(7);
   const int = (min: number, max: number): number => min + Math.floor(random() * (max - min + 1));
   const u16 = (): number => int(0, 0xffff);
   const u32 = (): number => int(0, 0xffffffff);
@@ -131,15 +132,4 @@ function fromHex(hex: string): Uint8Array<ArrayBuffer> {
 
 function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
-}
-
-/** The same numbers from 0 to 1 at every run (mulberry32). */
-function numbersFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'vitest';
+import { seededRandom } from '../../test/harness/random.ts';
 import { formatCandidate, parseCandidate } from './candidate.ts';
 import { rewriteFrame } from './ice-frames.ts';
 import type { ChosenPlan } from './ice-plan.ts';
@@ -103,7 +104,7 @@ test('one candidate becomes one for each address of the host', () => {
 });
 
 test('what is read of a candidate is written as it was, whatever it has, and odd texts are never read', () => {
-  const random = randomOf(7);
+  const random = seededRandom(7);
   const pick = (all: readonly string[]): string => all[Math.floor(random() * all.length)] ?? '';
   for (let round = 0; round < 2000; round += 1) {
     const address = pick(['10.0.0.1', '::1', '2001:db8::1', 'a.local']);
@@ -119,14 +120,3 @@ test('what is read of a candidate is written as it was, whatever it has, and odd
     }
   }
 });
-
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

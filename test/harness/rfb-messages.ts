@@ -1,20 +1,16 @@
 // What VNC clients send, made by chance from a seed; written without the code under test.
 import type { ClientMessageKind } from '../../src/rfb/client-messages.ts';
+import { seededRandom } from './random.ts';
 
 export interface MadeMessage {
   kind: ClientMessageKind;
   bytes: Buffer;
 }
 
-/** Numbers that look random and are the same for a seed (mulberry32). */
+/** Whole numbers from 0 up to a bound, the same for a seed. */
 export function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
+  const random = seededRandom(seed);
+  return (below) => Math.floor(random() * below);
 }
 
 /** One message of any kind, its content anything. */

@@ -5,7 +5,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { CLEAN, type NetworkState, seededRandom } from './impairment.ts';
+import { seededRandom } from '../harness/random.ts';
+import { CLEAN, type NetworkState } from './impairment.ts';
 
 export interface RelayOrder {
   /** Where the viewer's side sends to. */
