@@ -97,7 +97,7 @@ export class LoginTable {
       const attachment = (resumed: boolean): AttachOptions => ({
         greeting: this.#greeting(order, resumed),
         rewrite,
-        onOwnMessage: ({ payload: { plan } }) => media.used(sessionId, order.loginId, plan),
+        onOwnMessage: ({ payload: { rung } }) => media.used(sessionId, order.loginId, rung),
       });
       const known = this.#logins.get(order.loginId);
       if (known && (await wasAttached(known, client, attachment(true)))) return;

@@ -4,8 +4,8 @@ import {
   OFFERED_CANDIDATES_MAX,
   Ufrag,
   type Endpoint,
-  type IcePlan,
   type MediaOffer,
+  type Rung,
   type Viewer,
 } from '../protocol/ice.ts';
 import type { LoginOrder } from '../protocol/login.ts';
@@ -88,9 +88,9 @@ export class MediaDesk {
     };
   }
 
-  /** Its client says by which way its media comes. */
-  used(sessionId: string, loginId: string, plan: IcePlan): void {
-    this.#options.send('media.used', { sessionId, loginId, plan });
+  /** Its client says by which way its picture comes. */
+  used(sessionId: string, loginId: string, rung: Rung): void {
+    this.#options.send('media.used', { sessionId, loginId, rung });
   }
 
   /** The login is over: nothing of its media is known any more. */

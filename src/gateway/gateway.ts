@@ -159,7 +159,10 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const logins = new Logins({ keepAliveMs, log, onChange: (sessionId) => lifecycle.touch(sessionId) });
   const lost = new LostLogins({ accesses, sessions, log });
   const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
-  const offers = new MediaOffers();
+  const offers = new MediaOffers({
+    onRung: (rung) => metrics.media.inc({ rung }),
+    onSpent: (rung, seconds) => metrics.mediaSeconds.inc({ rung }, seconds),
+  });
   let tcp: TcpListener | undefined;
   const programs = new Programs(
     { accesses, sessions, hub, logins, tunnels, audit, metrics, log },
@@ -196,9 +199,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     loginReported: lost.reported.bind(lost),
     tunnelRefused: tunnels.refused.bind(tunnels),
     mediaOffered: offers.offered.bind(offers),
-    mediaUsed: (...said: Parameters<MediaOffers['used']>) => {
-      if (offers.used(...said)) metrics.media.inc({ plan: said[1].plan });
-    },
+    mediaUsed: offers.used.bind(offers),
     mediaWithdrawn: offers.withdrawn.bind(offers),
     tunnelReady: tunnels.ready.bind(tunnels),
   };

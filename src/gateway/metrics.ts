@@ -51,8 +51,13 @@ export class Metrics {
   readonly restarts = this.#counter('nekogate_session_restarts_total', 'Restarts of sessions that died', []);
   readonly media = this.#counter(
     'nekogate_media_total',
-    'Streams that began to play, by the way that their media took, as viewers of ours say',
-    ['plan'],
+    'Pictures that began to come, by their way (direct, turn, tcp, vnc), as viewers of ours say',
+    ['rung'],
+  );
+  readonly mediaSeconds = this.#counter(
+    'nekogate_media_seconds_total',
+    'Time that pictures came by each way; told when one ends or takes another',
+    ['rung'],
   );
   readonly tcpMedia = this.#gauge('nekogate_tcp_media_connections', "Viewers' media connections over TCP now", []);
   readonly commands = this.#counter('nekogate_commands_total', 'Commands to agents by outcome', ['action', 'outcome']);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
-import { Endpoint, ENDPOINTS_MAX, IcePlan, MediaOffer, Viewer } from './ice.ts';
+import { Endpoint, ENDPOINTS_MAX, MediaOffer, Rung, Viewer } from './ice.ts';
 import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
 import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
@@ -108,8 +108,8 @@ const FROM_AGENT = {
   'login.updated': LoginReport,
   /** What a login was offered for its media, anew with each description, and after each welcome. */
   'media.offered': MediaOffer,
-  /** By which way a login's media came, as its client says. */
-  'media.used': z.object({ sessionId: Id, loginId: z.uuid(), plan: IcePlan }),
+  /** By which way a login's picture comes, as its client says. */
+  'media.used': z.object({ sessionId: Id, loginId: z.uuid(), rung: Rung }),
   /** The login is over. */
   'media.withdrawn': z.object({ loginId: z.uuid() }),
   /** A tunnel that the gateway asked for can't be had; no WebSocket will be dialled for it. */

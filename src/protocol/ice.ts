@@ -8,6 +8,10 @@ import { Id } from './session.ts';
 export const IcePlan = z.enum(['direct', 'turn', 'tcp']);
 export type IcePlan = z.infer<typeof IcePlan>;
 
+/** The ways by which a picture can come, the best first; VNC stands in where WebRTC has none. */
+export const Rung = z.enum([...IcePlan.options, 'vnc']);
+export type Rung = z.infer<typeof Rung>;
+
 export const Address = z.union([z.ipv4(), z.ipv6()]);
 export const Port = z.int().min(1).max(65_535);
 

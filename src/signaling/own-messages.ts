@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { IcePlan } from '../protocol/ice.ts';
+import { Rung } from '../protocol/ice.ts';
 
 /** What clients of ours tell the gateway, and not neko, in frames like neko's. */
 export const FromOwnClient = z.discriminatedUnion('event', [
-  /** By which way its media came, told when a stream begins to play and when the way changes. */
-  z.object({ event: z.literal('gateway/media'), payload: z.object({ plan: IcePlan }) }),
+  /** By which way its picture comes, told when it begins to and when the way changes. */
+  z.object({ event: z.literal('gateway/media'), payload: z.object({ rung: Rung }) }),
 ]);
 export type FromOwnClient = z.infer<typeof FromOwnClient>;
 

@@ -1,3 +1,4 @@
+import type { Rung } from '../protocol/ice.ts';
 import type { InputEvent, OutputEvent } from '../input/data-channel.ts';
 import { inputMessageOf } from '../input/socket-input.ts';
 import { ClipboardSync } from './clipboard-sync.ts';
@@ -58,6 +59,7 @@ export class DesktopClient {
   readonly #gate = new InputGate((event) => this.controls.send(event));
   #signaling: Signaling = { name: 'joining' };
   #trouble: Reason | undefined;
+  #toldRung: Rung | undefined;
   #state: ViewerState = { name: 'closed', reason: explain('DISCONNECTED') };
   #videos: readonly string[] = [];
   #touchEvents = false;
@@ -77,7 +79,6 @@ export class DesktopClient {
       gotTrack: (track) => listener.gotTrack(track),
       received: (event) => listener.received(event),
       measured: (stats) => listener.measured(stats),
-      routed: (plan) => connection.tellGateway('gateway/media', { plan }),
       changed: () => {
         this.#updateState();
         listener.offerChanged();
@@ -180,6 +181,8 @@ export class DesktopClient {
         this.#videos = message.payload.videos;
         this.#touchEvents = message.payload.touchEvents;
         this.#signaling = { name: 'up' };
+        // This may be another gateway, or another login.
+        this.#toldRung = undefined;
         this.#listener.screenChanged(message.payload.screen);
         this.controls.update();
         this.stream.resume(message.payload.sessionId, this.#room.isWatching);
@@ -297,6 +300,9 @@ export class DesktopClient {
     if (state.name === 'reconnecting') this.#trouble = state.reason;
     const isAnother = JSON.stringify(state) !== JSON.stringify(this.#state);
     this.#state = state;
+    const rung = state.name === 'live' ? state.rung : undefined;
+    if (rung !== undefined && rung !== this.#toldRung) this.#connection.tellGateway('gateway/media', { rung });
+    this.#toldRung = rung ?? this.#toldRung;
     // The state first: the listener lets go of what is held down, which may still get through.
     if (isAnother) this.#listener.stateChanged(state);
     const isBlind = this.#signaling.name === 'lost' && state.name !== 'live';

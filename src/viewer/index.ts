@@ -11,7 +11,8 @@ export type { Reason } from './reasons.ts';
 export type { Control } from './room.ts';
 export type { Route, Stats } from './stats.ts';
 export type { Quality } from './stream.ts';
-export type { Restoring, Rung, ViewerState } from './viewer-state.ts';
+export type { Rung } from '../protocol/ice.ts';
+export type { Restoring, ViewerState } from './viewer-state.ts';
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -32,8 +32,6 @@ export interface StreamListener {
   gotTrack(track: MediaStreamTrack): void;
   received(event: OutputEvent): void;
   measured(stats: Stats): void;
-  /** Media comes by this way. */
-  routed(plan: IcePlan): void;
   /** `picture`, `isFlowing`, `plan` or `video` is another one. */
   changed(): void;
 }
@@ -301,7 +299,6 @@ export class Stream {
     if (plan === this.#plan || this.#picture.name !== 'playing') return;
     this.#plan = plan;
     this.#climbLater(CLIMB_FIRST_MS);
-    this.#listener.routed(plan);
     this.#listener.changed();
   }
 

@@ -1,5 +1,5 @@
 // What a viewer says of itself, made of how its signaling and its media are. Pure.
-import type { IcePlan } from '../protocol/ice.ts';
+import type { IcePlan, Rung } from '../protocol/ice.ts';
 import type { Reason } from './reasons.ts';
 import type { Picture } from './stream.ts';
 
@@ -11,9 +11,6 @@ export type Signaling =
   | { readonly name: 'paused' }
   | { readonly name: 'lost'; readonly reason: Reason; readonly retryAtMs: number }
   | { readonly name: 'ended'; readonly reason: Reason };
-
-/** The ways by which a picture can come, the best first; VNC stands in where WebRTC has none. */
-export type Rung = IcePlan | 'vnc';
 
 /** Signaling is away under a running picture: why, and when (by Date.now()) it is tried again. */
 export interface Restoring {

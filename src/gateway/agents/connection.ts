@@ -13,7 +13,7 @@ import {
   type Hello,
   type TunnelRequest,
 } from '../../protocol/control.ts';
-import type { Endpoint, IcePlan, MediaOffer } from '../../protocol/ice.ts';
+import type { Endpoint, MediaOffer, Rung } from '../../protocol/ice.ts';
 import type { LoginReport } from '../../protocol/login.ts';
 import type { Failure, SessionReport } from '../../protocol/session.ts';
 import { closeWith } from '../../websocket/closing.ts';
@@ -38,7 +38,7 @@ export interface AgentListener {
   loginReported(agentId: string, report: LoginReport): void;
   tunnelRefused(tunnelId: string, failure: GatewayError): void;
   mediaOffered(connection: AgentConnection, offer: MediaOffer): void;
-  mediaUsed(connection: AgentConnection, used: { loginId: string; plan: IcePlan }): void;
+  mediaUsed(connection: AgentConnection, used: { loginId: string; rung: Rung }): void;
   mediaWithdrawn(connection: AgentConnection, loginId: string): void;
   /** The agent has what the tunnel leads to, and dials next. */
   tunnelReady(tunnelId: string): void;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { IcePlan } from '../../protocol/ice.ts';
+import { IcePlan, Rung } from '../../protocol/ice.ts';
 import { PreflightPath } from '../../protocol/preflight.ts';
 import { Id, Role } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
@@ -17,7 +17,7 @@ const Viewer = z.object({
   plans: z.array(IcePlan).describe('The ways for its media that it was offered, the preferred ones first'),
   reason: z.string().describe('Whose choice that was, and what is left out and why'),
   candidates: z.array(z.string()).describe("The streamer's ICE candidates, as the viewer was told them"),
-  used: IcePlan.optional().describe('The way that its media takes, as a viewer of ours says'),
+  used: Rung.optional().describe('The way of its picture, as a viewer of ours says'),
 });
 
 const Diagnostics = z.object({

@@ -233,15 +233,17 @@ test('an agent can’t speak for another’s login', async () => {
 test('what a login was offered, and what it took, is told to who may know', async () => {
   await using offered = await openOffered();
   const { agent, plane, sessionId, loginId } = offered;
-  agent.send('media.used', { sessionId, loginId, plan: 'tcp' });
+  agent.send('media.used', { sessionId, loginId, rung: 'vnc' });
+  agent.send('media.used', { sessionId, loginId, rung: 'tcp' });
   const viewer = await plane.grant(sessionId, 'controller');
 
-  const viewers = await viewersOnce(plane, sessionId, ([one]) => one?.used !== undefined);
+  const viewers = await viewersOnce(plane, sessionId, ([one]) => one?.used === 'tcp');
   assert.deepEqual(viewers, [{ loginId, plans: ['tcp'], reason: 'a test', candidates: [], used: 'tcp' }]);
   const refused = await plane.call('GET', `/api/v1/sessions/${sessionId}/diagnostics`, { token: viewer.token });
   assert.equal(refused.status, 403);
   const { body: metrics } = await plane.call('GET', '/metrics');
-  assert.match(metrics, /nekogate_media_total\{plan="tcp"\} 1/);
+  assert.match(metrics, /nekogate_media_total\{rung="tcp"\} 1/);
+  assert.match(metrics, /nekogate_media_seconds_total\{rung="vnc"\} \d/);
 });
 
 /** What the diagnostics say of a session's viewers, once that fits. */

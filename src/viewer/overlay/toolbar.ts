@@ -1,6 +1,7 @@
 import type { ControlStatus } from '../controls.ts';
 import { element, setText } from '../dom.ts';
-import type { Rung, ViewerState } from '../viewer-state.ts';
+import type { Rung } from '../../protocol/ice.ts';
+import type { ViewerState } from '../viewer-state.ts';
 import { icon, type IconName } from './icons.ts';
 
 export interface ToolbarActions {
