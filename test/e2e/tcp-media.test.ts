@@ -28,7 +28,7 @@ test('a viewer that no UDP reaches watches and drives by TCP, through the gatewa
   assert(viewer?.candidates.every((candidate) => candidate.includes(' tcp ')));
 });
 
-test('media by TCP ends with the access, and is had again when the agent comes back', async () => {
+test('media by TCP is had again when the gateway comes back, and ends with the access', async () => {
   await using house = await openHouse({ nat1to1: [ownAddress()], tcpMedia: TCP_MEDIA });
   const sessionId = await startDesktop(house, paintedTerminal('/dev/null'));
   const { viewUrl, id } = await grant(house, sessionId, 'viewer');
