@@ -3,6 +3,7 @@ import { freemem, hostname, loadavg } from 'node:os';
 import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
 import { PROTOCOL_VERSION, type Hello } from '../protocol/control.ts';
+import { SIGNALING_FRAME_MAX_BYTES } from '../protocol/limits.ts';
 import { LOGIN_GRACE_MS } from '../protocol/login.ts';
 import type { SessionReport } from '../protocol/session.ts';
 import { CommandRunner, type SendToGateway } from './commands.ts';
@@ -12,6 +13,7 @@ import { LoginTable } from './logins.ts';
 import { MediaDesk, type Reach } from './media.ts';
 import type { RunningSession, Runtime } from './runtimes/runtime.ts';
 import { SessionTable } from './sessions.ts';
+import { Spares } from './spares.ts';
 import { Tunnels } from './tunnels.ts';
 import { VncTunnels } from './vnc/tunnels.ts';
 
@@ -40,6 +42,7 @@ export class Agent {
   /** Sessions that were found paused: a frozen neko knows no logins, so theirs are taken up once it goes on. */
   readonly #frozen = new Map<string, RunningSession>();
   readonly #tunnels: Tunnels;
+  readonly #spares: Spares;
   readonly #vnc: VncTunnels;
   readonly #connectionOptions: ConnectionOptions;
   readonly #welcome = Promise.withResolvers<void>();
@@ -83,12 +86,18 @@ export class Agent {
       send,
       log,
     });
+    this.#spares = new Spares({
+      url: webSocketUrl(options.gatewayUrl, `/api/v1/agents/spare?agent_id=${options.agentId}`),
+      dial: { headers: { 'x-agent-api-key': options.agentKey }, maxPayload: SIGNALING_FRAME_MAX_BYTES },
+      log,
+    });
     this.#tunnels = new Tunnels({
       url: webSocketUrl(options.gatewayUrl, '/api/v1/agents/tunnel'),
       agentKey: options.agentKey,
       log,
       logins: this.#logins,
       media: this.#media,
+      spares: this.#spares,
       preflight: () => ({ ...options.reach, tcp: this.#media.tcpMedia, udpPorts: runtime.udpPorts }),
       vnc: this.#vnc,
       send,
@@ -129,6 +138,7 @@ export class Agent {
       },
       onWelcome: ({ tcpMedia }) => {
         this.#media.greeted(tcpMedia);
+        this.#spares.renew();
         this.#welcome.resolve();
       },
     };
@@ -152,6 +162,7 @@ export class Agent {
     const failure = new GatewayError('SHUTTING_DOWN', 'the agent is shutting down');
     await Promise.all([this.#logins.stop(failure), this.#vnc.stop(failure)]);
     await this.#tunnels.settled();
+    this.#spares.stop();
     await this.#sessions.stopAll();
     await this.#runtime.close?.();
     await this.#connection?.stop();

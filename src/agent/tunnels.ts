@@ -10,6 +10,7 @@ import { joinToStreamer } from './media-tunnel.ts';
 import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko, showScreen } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
+import type { Spares } from './spares.ts';
 import type { VncTunnels } from './vnc/tunnels.ts';
 
 /** Tunnels being opened by one agent at once; more are refused with TOO_MANY_MESSAGES. */
@@ -26,6 +27,7 @@ export interface TunnelOptions {
   /** What there is to try. */
   preflight: () => Tryable;
   vnc: VncTunnels;
+  spares: Pick<Spares, 'take'>;
   send: SendToGateway;
 }
 
@@ -132,6 +134,11 @@ export class Tunnels {
   }
 
   async #dial({ tunnelId, kind, ticket }: Pick<TunnelRequest, 'tunnelId' | 'kind' | 'ticket'>): Promise<ClientSocket> {
+    const spare = this.#options.spares.take(ticket);
+    if (spare) {
+      this.#options.log.debug({ tunnelId, kind }, 'a spare became a tunnel');
+      return clientSocket(spare);
+    }
     const socket = new WebSocket(this.#options.url, {
       headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': this.#options.agentKey },
       maxPayload: SIGNALING_FRAME_MAX_BYTES,

@@ -158,7 +158,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   const sessions = new Sessions({ store, agents, hub, audit, metrics, log });
   const logins = new Logins({ keepAliveMs, log, onChange: (sessionId) => lifecycle.touch(sessionId) });
   const lost = new LostLogins({ accesses, sessions, log });
-  const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, metrics });
+  const tunnels = new Tunnels({ dialMs: options.tunnelDialMs ?? TUNNEL_DIAL_MS, keepAliveMs, metrics });
   const offers = new MediaOffers({
     onRung: (rung) => metrics.media.inc({ rung }),
     onSpent: (rung, seconds) => metrics.mediaSeconds.inc({ rung }, seconds),
@@ -223,6 +223,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
       createSignalingDoor(doorDeps),
       createVncDoor(doorDeps, { patienceMs: options.vncPatienceMs ?? VNC_PATIENCE_MS }),
       tunnels.createDoor({ agents, auth }),
+      tunnels.createSpareDoor({ agents, auth, hub }),
       ...createConnectDoors({ agents, auth, hub, greeter, connection, log }),
     ],
   });
@@ -246,6 +247,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
       await logins.stop();
       await tcp?.stop();
       await upgrades.stop();
+      tunnels.stop();
       await hub.stop();
       await closed;
     },

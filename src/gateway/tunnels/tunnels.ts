@@ -5,6 +5,11 @@ import type { TunnelOrder } from '../../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES } from '../../protocol/limits.ts';
 import { authenticateAgent, type ConnectDoorDeps } from '../agents/connect-door.ts';
 import type { AgentConnection } from '../agents/connection.ts';
+import { SPARES_MAX_PER_AGENT, SpareClaim } from '../../protocol/spare.ts';
+import { closeWith } from '../../websocket/closing.ts';
+import { textOf } from '../../websocket/frames.ts';
+import { holdFrames } from '../../websocket/hold.ts';
+import { keepAlive } from '../../websocket/keep-alive.ts';
 import { bearerOf } from '../auth.ts';
 import type { Metrics } from '../metrics.ts';
 import { hashSecret, newHexSecret } from '../secrets.ts';
@@ -12,6 +17,7 @@ import { createWebSocketServer, type Door } from '../upgrade.ts';
 
 export interface TunnelsOptions {
   dialMs: number;
+  keepAliveMs: number;
   metrics: Metrics;
 }
 
@@ -32,6 +38,8 @@ interface Ticket {
 export class Tunnels {
   readonly #options: TunnelsOptions;
   readonly #tickets = new Map<string, Ticket>();
+  /** By agent. */
+  readonly #spares = new Map<string, Set<WebSocket>>();
 
   constructor(options: TunnelsOptions) {
     this.#options = options;
@@ -100,6 +108,64 @@ export class Tunnels {
     for (const ticket of this.#tickets.values()) if (ticket.tunnelId === tunnelId) ticket.isReady = true;
   }
 
+  /**
+   * Where agents keep sockets open for tunnels to come. A ticket in a spare's first frame makes it that tunnel; until then it says nothing,
+   * and it ends with its agent's connection.
+   */
+  createSpareDoor(deps: Pick<ConnectDoorDeps, 'agents' | 'auth' | 'hub'>): Door {
+    const server = createWebSocketServer({ maxPayload: SIGNALING_FRAME_MAX_BYTES });
+    return {
+      pattern: /^\/api\/v1\/agents\/spare$/,
+      open: async (upgrade) => {
+        const agentId = upgrade.url.searchParams.get('agent_id') ?? '';
+        await authenticateAgent(deps, upgrade, agentId);
+        const { connection } = deps.hub.get(agentId);
+        const spares = this.#spares.get(agentId) ?? new Set();
+        if (spares.size >= SPARES_MAX_PER_AGENT)
+          throw new GatewayError('TOO_MANY_REQUESTS', `agent ${agentId} has ${spares.size} spare tunnels already`);
+        this.#spares.set(agentId, spares);
+        const socket = await upgrade.accept(server);
+        spares.add(socket);
+        const cut = (): void => socket.terminate();
+        const endKeepAlive = keepAlive(socket, this.#options.keepAliveMs, cut);
+        const forget = (): void => {
+          endKeepAlive();
+          connection.signal.removeEventListener('abort', cut);
+          spares.delete(socket);
+          if (spares.size === 0) this.#spares.delete(agentId);
+        };
+        connection.signal.addEventListener('abort', cut);
+        if (connection.signal.aborted) cut();
+        // Until its login takes it over, an error of it has no other listener.
+        socket.on('error', () => undefined);
+        socket.once('close', forget);
+        socket.once('message', (frame) => {
+          forget();
+          holdFrames(socket);
+          this.#claim(socket, agentId, textOf(frame));
+        });
+      },
+    };
+  }
+
+  #claim(socket: WebSocket, agentId: string, frame: string): void {
+    const hash = hashSecret(ticketIn(frame) ?? '');
+    const ticket = this.#tickets.get(hash);
+    // A ticket is its agent's alone.
+    if (ticket?.agentId !== agentId) {
+      socket.resume();
+      closeWith(socket, 'TICKET_REFUSED');
+      return;
+    }
+    this.#tickets.delete(hash);
+    if (!ticket.resolve(socket)) socket.terminate();
+  }
+
+  /** Ends the spares; their agents' connections end by themselves. */
+  stop(): void {
+    for (const spares of this.#spares.values()) for (const socket of spares) socket.terminate();
+  }
+
   /** Where agents dial back: the ticket as bearer, the agent's own key beside it, both checked before the upgrade. */
   createDoor(deps: Pick<ConnectDoorDeps, 'agents' | 'auth'>): Door {
     const server = createWebSocketServer({ maxPayload: SIGNALING_FRAME_MAX_BYTES });
@@ -133,5 +199,13 @@ export class Tunnels {
         if (!ticket.resolve(socket)) socket.terminate();
       },
     };
+  }
+}
+
+function ticketIn(frame: string): string | undefined {
+  try {
+    return SpareClaim.safeParse(JSON.parse(frame)).data?.ticket;
+  } catch {
+    return undefined;
   }
 }
