@@ -1,7 +1,8 @@
 import type { SwaggerOptions } from '@fastify/swagger';
 import { z } from 'zod';
 import { PROTOCOL_VERSION } from '../protocol/control.ts';
-import { Problem, PROBLEM_TYPE } from './problem.ts';
+import { Problem } from '../protocol/api.ts';
+import { PROBLEM_TYPE } from './problem.ts';
 
 const DESCRIPTION = `Desktops streamed over WebRTC, and who may join them.
 

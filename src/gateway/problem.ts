@@ -1,26 +1,9 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { GatewayError, toGatewayError, type FailureCode } from '../errors.ts';
+import type { Problem } from '../protocol/api.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
-
-/** A failure as HTTP tells it: RFC 9457, with our stable code, the request's id and whether trying again may help. */
-export const Problem = z
-  .object({
-    type: z.string().describe('urn:nekogate:problem: and the code'),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().describe('What was tried, what happened and, where it is known, the way out'),
-    code: z.string().describe('Stable: match on this'),
-    retryable: z.boolean().describe('Whether the same call may succeed later without anybody changing anything'),
-    requestId: z.string(),
-    fields: z
-      .array(z.object({ path: z.string(), message: z.string() }))
-      .optional()
-      .describe('For BAD_REQUEST: what is wrong with which field'),
-  })
-  .meta({ title: 'Problem' });
-export type Problem = z.infer<typeof Problem>;
 
 /** A request that doesn't fit its schema. */
 export class InvalidRequest extends GatewayError {

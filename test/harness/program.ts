@@ -79,9 +79,15 @@ export async function pictureOf({ results }: ProgramAnswer): Promise<z.infer<typ
   return { ...picture, pixels: data };
 }
 
-/** The colour in a picture's corner, below and right of any text, as the strongest of red, green and blue. */
-export async function colourOf(answer: ProgramAnswer): Promise<'red' | 'green' | 'blue' | 'none'> {
-  const { pixels, width, height } = await pictureOf(answer);
+export type Colour = 'red' | 'green' | 'blue' | 'none';
+
+export async function colourOf(answer: ProgramAnswer): Promise<Colour> {
+  const { pixels, ...size } = await pictureOf(answer);
+  return cornerColourOf(pixels, size);
+}
+
+/** The colour in the corner of RGB pixels, below and right of any text, as the strongest of red, green and blue. */
+export function cornerColourOf(pixels: Buffer, { width, height }: { width: number; height: number }): Colour {
   const at = ((height - 20) * width + width - 20) * 3;
   const [red = 0, green = 0, blue = 0] = pixels.subarray(at, at + 3);
   const strongest = Math.max(red, green, blue);

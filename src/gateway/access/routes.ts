@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Access, GrantedAccess } from '../../protocol/api.ts';
 import { Id, Role, SessionState } from '../../protocol/session.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Hub } from '../agents/hub.ts';
@@ -13,15 +14,6 @@ import type { Accesses } from './accesses.ts';
 
 const TTL_DEFAULT_SECONDS = 24 * 60 * 60;
 const TTL_MAX_SECONDS = 365 * 24 * 60 * 60;
-
-const Access = z.object({
-  id: z.string(),
-  role: Role,
-  label: z.string(),
-  createdAt: z.string(),
-  expiresAt: z.string(),
-  revokedAt: z.string().nullable(),
-});
 
 const Params = z.object({ sessionId: Id });
 const tags = ['access'];
@@ -52,12 +44,7 @@ export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
           label: z.string().max(64).default(''),
         }),
         response: {
-          201: Access.extend({
-            token: z.string().describe('Shown this once: the gateway keeps only its hash'),
-            viewUrl: z
-              .string()
-              .describe('The viewer page; the token stands behind the #, which browsers send to nobody'),
-          }),
+          201: GrantedAccess,
         },
       },
     },

@@ -1,23 +1,13 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
-import { Id, Role } from '../../protocol/session.ts';
+import { Login } from '../../protocol/api.ts';
+import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
 import { actorOf } from '../auth.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Logins } from './logins.ts';
 import type { LostLogins } from './lost-logins.ts';
-
-const Login = z.object({
-  loginId: z.string(),
-  accessId: z.string(),
-  label: z.string(),
-  role: Role,
-  state: z.enum(['live', 'lost']).describe('A lost one waits for its client to come back'),
-  client: z.enum(['nekogate', 'neko', 'vnc']).optional().describe("Which protocol a live one's client speaks"),
-  since: z.string(),
-  address: z.string().optional().describe('Where the connection comes from; behind a proxy, the proxy'),
-});
 
 const Params = z.object({ sessionId: Id });
 const tags = ['logins'];

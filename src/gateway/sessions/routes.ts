@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
-import { Failure, Id, SessionSpec, SessionState, SpecChoice } from '../../protocol/session.ts';
+import { Session } from '../../protocol/api.ts';
+import { Id, SessionSpec, SessionState, SpecChoice } from '../../protocol/session.ts';
 import type { Hub } from '../agents/hub.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
@@ -14,34 +15,6 @@ import { specOf } from './states.ts';
 /** How long `?wait=ready` waits at most; then the answer is 202 with the state that the session has. */
 const WAIT_READY_MS = 120_000;
 const PAGE_MAX = 200;
-
-const Session = z.object({
-  id: z.string(),
-  agentId: z.string(),
-  agentState: z
-    .enum(['online', 'degraded', 'offline'])
-    .describe('A session of an offline agent may go on; its state is as last heard'),
-  state: SessionState,
-  reason: Failure.extend({
-    exitCode: z.int().optional().describe('What its main process exited with, where it did so by itself'),
-  })
-    .optional()
-    .describe(
-      'Why it failed, was ended or hibernated by the gateway (IDLE_TIMEOUT, MAX_DURATION), waits for a restart, or went back to starting',
-    ),
-  logTail: z.array(z.string()).optional(),
-  streamer: z.enum(['neko', 'embedded']).optional(),
-  spec: SessionSpec,
-  template: z.object({ id: z.string(), revision: z.int() }).optional().describe('As it was when the session was made'),
-  restarts: z.int().describe('Restarts after failures, one after the other; the sixth failure is final'),
-  startedAt: z.string().nullable().describe('When the present run began'),
-  idleAt: z.string().nullable().describe('When it counts as idle, if nobody uses it until then'),
-  endsAt: z.string().nullable().describe('When its time is over'),
-  logins: z.int().describe('Clients joined or joining now'),
-  createdAt: z.string(),
-  updatedAt: z.string(),
-  endedAt: z.string().nullable(),
-});
 
 const WaitQuery = z.object({ wait: z.literal('ready').optional() });
 

@@ -1,0 +1,10 @@
+// The package's entry: a client of the HTTP API, on fetch alone, for Node and browsers.
+export { connect, type Nekogate, type OpenedDesktop } from './connect.ts';
+export { ActionFailed, NekogateError, type NekogateErrorCode } from './errors.ts';
+export type { Access, GrantedAccess, Login, Session } from '../protocol/api.ts';
+export type { Role, SessionState } from '../protocol/session.ts';
+export type { Accesses, GrantOptions, Logins } from './access.ts';
+export type { ActionResult, Answer } from './answer.ts';
+export type { Action, ActOptions, Desktop, Dialect, Screenshot, ScreenshotOptions } from './desktop.ts';
+export type { CallOptions, Connection } from './http.ts';
+export type { ListOptions, SessionOrder, SessionPage, Sessions, StartOptions } from './sessions.ts';
