@@ -17,6 +17,12 @@ export interface Environment {
   readonly agentKey: string | undefined;
   /** The gateway's administrator token, for the command line: NEKOGATE_ADMIN_TOKEN, else the data folder's `admin-token`. */
   readonly adminToken: string | undefined;
+  /** The gateway that commands call: NEKOGATE_URL. */
+  readonly gatewayUrl: string | undefined;
+  /** The token of an access, for commands that look or drive: NEKOGATE_ACCESS_TOKEN, or what stands in NEKOGATE_ACCESS_TOKEN_FILE. */
+  readonly accessToken: string | undefined;
+  /** What clients of an MCP server that listens must show: NEKOGATE_MCP_TOKEN, or what stands in NEKOGATE_MCP_TOKEN_FILE. */
+  readonly mcpToken: string | undefined;
   /** The static-auth-secret of the TURN servers: NEKOGATE_TURN_SECRET. */
   readonly turnSecret: string | undefined;
   /** The streamer's binary, where one is set: NEKO_BIN. */
@@ -50,6 +56,9 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     databaseUrl: env['DATABASE_URL'] || readSecret(env['DATABASE_URL_FILE']),
     agentKey: env['NEKOGATE_AGENT_KEY'] || env['AGENT_API_KEY'] || undefined,
     adminToken: env['NEKOGATE_ADMIN_TOKEN'] || undefined,
+    gatewayUrl: env['NEKOGATE_URL'] || undefined,
+    accessToken: env['NEKOGATE_ACCESS_TOKEN'] || readSecret(env['NEKOGATE_ACCESS_TOKEN_FILE']),
+    mcpToken: env['NEKOGATE_MCP_TOKEN'] || readSecret(env['NEKOGATE_MCP_TOKEN_FILE']),
     turnSecret: env['NEKOGATE_TURN_SECRET'] || undefined,
     nekoBin: env['NEKO_BIN'] || undefined,
     dockerHost: env['DOCKER_HOST'] || undefined,

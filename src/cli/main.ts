@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readEnvironment, type Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
+import { NekogateError } from '../sdk/errors.ts';
+import { UsageError } from './usage-error.ts';
 
 type Subcommand = { summary: string; run: (args: string[], environment: Environment) => Promise<number> };
 
@@ -25,6 +27,18 @@ const SUBCOMMANDS: Record<string, Subcommand> = {
   'docker-proxy': {
     summary: 'a remote Docker host as if it were local; `docker-proxy status` shows it',
     run: async (args, environment) => (await import('./docker-proxy.ts')).runDockerProxy(args, environment),
+  },
+  do: {
+    summary: "run actions at a session's desktop",
+    run: async (args, environment) => (await import('./do.ts')).runDo(args, environment),
+  },
+  screenshot: {
+    summary: "a picture of a session's screen",
+    run: async (args, environment) => (await import('./screenshot.ts')).runScreenshot(args, environment),
+  },
+  mcp: {
+    summary: 'sessions and their desktops as tools of the Model Context Protocol',
+    run: async (args, environment) => (await import('./mcp.ts')).runMcp(args, environment),
   },
   doctor: {
     summary: 'what this machine can do, and what to install',
@@ -55,7 +69,7 @@ try {
 } catch (thrown) {
   // An operator reads this: our own failures say enough by themselves, anything else needs its stack.
   const text =
-    thrown instanceof GatewayError
+    thrown instanceof GatewayError || thrown instanceof NekogateError
       ? `${thrown.code}: ${thrown.message}`
       : thrown instanceof Error
         ? isUsageError(thrown)
@@ -66,7 +80,8 @@ try {
   process.exitCode = thrown instanceof Error && isUsageError(thrown) ? 2 : 1;
 }
 
-/** What `parseArgs` throws for an option that it doesn't know. */
+/** Ours, and what `parseArgs` throws for an option that it doesn't know. */
 function isUsageError(error: Error): boolean {
+  if (error instanceof UsageError) return true;
   return 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS');
 }
