@@ -39,7 +39,7 @@ test('commands see a desktop and drive it, and leave no access behind', async ()
   assert.ok(access.length > 0 && access.every(({ revokedAt }) => revokedAt !== null));
 });
 
-test('a picture goes to standard output, of the part and size that was asked for', async () => {
+test('a picture is of the part and size that was asked for, and takes no more than an access to it', async () => {
   await using house = await openHouse();
   const sessionId = await startDesktop(house, ['xterm']);
   const { token } = await grant(house, sessionId, 'viewer');
