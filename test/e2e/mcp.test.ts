@@ -28,6 +28,7 @@ const Result = z.object({
   ),
 });
 type Result = z.infer<typeof Result>;
+const Accesses = z.object({ access: z.array(z.object({ role: z.string(), revokedAt: z.string().nullable() })) });
 const Created = z.object({ id: z.string(), state: z.string() });
 
 test('a model sees a desktop by its tools, clicks and types, and finds pixels and a file changed', async () => {
@@ -50,6 +51,12 @@ test('a model sees a desktop by its tools, clicks and types, and finds pixels an
 
   assert.equal(typed.isError, undefined);
   assert.equal(await readFile(file, 'utf8'), 'by MCP');
+  await model[Symbol.asyncDispose]();
+  const { access } = await house.callApi('GET', `/api/v1/sessions/${sessionId}/access`, Accesses);
+  assert.deepEqual(
+    access.map(({ role, revokedAt }) => [role, revokedAt !== null]),
+    [['controller', true]],
+  );
 });
 
 test('tools only look unless they are allowed more, and reach no other session', async () => {
