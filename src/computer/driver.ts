@@ -2,38 +2,56 @@ import { GatewayError } from '../errors.ts';
 import type { InputEvent } from '../input/data-channel.ts';
 import { ChannelInput } from './channel-input.ts';
 import { SocketInput, type InputPath } from './input-path.ts';
+import { ControlRefusal, type Holder } from './holder.ts';
 import type { Seat } from './seat.ts';
 import type { Point, Size } from './space.ts';
 
 /** Events after which a long input looks whether it still drives. */
 const CHUNK_EVENTS = 48;
+/** How long the controls are left to who asked for them; who hasn't taken them by then doesn't want them any more. */
+const TAKE_OVER_MS = 5000;
 
 export interface DriverOptions {
   seat: Seat;
   /** How input goes; the socket reaches every session, the channel is straight. */
   path: 'socket' | 'channel';
+  /** What is known of a login, by neko's name of it, that is a program's. */
+  findProgram?: (id: string) => Holder | undefined;
 }
 
-/** A program at a desktop: takes the controls before it acts, knows when each input was executed, and gives way to who asks for them. */
+/** Who the controls were left to, and goes on having them. */
+interface TakenOver {
+  by: string;
+  /** While they have yet to take them. */
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * A program at a desktop: takes the controls before it acts, knows when each input was executed, and leaves them to who asks for
+ * them, until these let go; then it has them again.
+ */
 export class Driver implements AsyncDisposable {
   readonly #seat: Seat;
   readonly #input: InputPath;
   #pointer: { at: Point; hostChanges: number } | undefined;
-  #wasAsked = false;
+  #takenOver: TakenOver | undefined;
+  readonly #findProgram: (id: string) => Holder | undefined;
+  #wasDriving = false;
+  /** It has the controls, or has them no more, or has left them to somebody. */
+  onChange: () => void = () => undefined;
 
   /** Owns the seat once it resolves. */
-  static async open({ seat, path }: DriverOptions, signal: AbortSignal): Promise<Driver> {
-    return new Driver(seat, path === 'channel' ? await ChannelInput.open(seat, signal) : new SocketInput(seat));
+  static async open(options: DriverOptions, signal: AbortSignal): Promise<Driver> {
+    const { seat, path } = options;
+    return new Driver(options, path === 'channel' ? await ChannelInput.open(seat, signal) : new SocketInput(seat));
   }
 
-  private constructor(seat: Seat, input: InputPath) {
+  private constructor({ seat, findProgram }: DriverOptions, input: InputPath) {
     this.#seat = seat;
     this.#input = input;
-    // Somebody who asks gets the controls: a program's next action is refused instead.
-    seat.onAsked = () => {
-      this.#wasAsked = true;
-      seat.send('control/release');
-    };
+    this.#findProgram = findProgram ?? (() => undefined);
+    seat.onAsked = (id) => this.#leaveTo(id);
+    seat.onHostChange = () => this.#follow();
   }
 
   get closed(): Promise<GatewayError> {
@@ -44,14 +62,31 @@ export class Driver implements AsyncDisposable {
     return this.#seat.screen;
   }
 
-  /** Resolves once it drives; at once when it does. @throws GatewayError CONTROL_TAKEN | FORBIDDEN */
+  /** neko's name of its login. */
+  get id(): string {
+    return this.#seat.id;
+  }
+
+  /** Whether it has the controls, or gets them again when who took them over lets go. */
+  get stand(): 'driving' | 'waiting' | 'idle' {
+    if (this.#takenOver) return 'waiting';
+    return this.#seat.isDriving ? 'driving' : 'idle';
+  }
+
+  /** Who else has the controls, or is about to take them. */
+  get otherHolder(): Holder | undefined {
+    const id = this.#takenOver?.by ?? (this.#seat.isDriving ? undefined : this.#seat.hostId);
+    if (id === undefined) return undefined;
+    return this.#findProgram(id) ?? { kind: 'person', name: this.#seat.nameOf(id), until: null };
+  }
+
+  /** Resolves once it drives; at once when it does. @throws GatewayError CONTROL_TAKEN, a ControlRefusal | FORBIDDEN */
   async takeControls(signal: AbortSignal): Promise<void> {
     const seat = this.#seat;
-    if (seat.isDriving) return;
+    if (this.stand === 'driving') return;
     // They may have let go a moment ago.
-    if (seat.otherDriver !== undefined) await seat.fence(signal);
+    if (this.otherHolder !== undefined) await seat.fence(signal);
     this.#refuseIfTaken();
-    this.#wasAsked = false;
     seat.send('control/request');
     await seat.fence(signal);
     if (seat.isDriving) return;
@@ -59,6 +94,14 @@ export class Driver implements AsyncDisposable {
     if (seat.areControlsLocked)
       throw new GatewayError('FORBIDDEN', "the controls are locked by the session's owner; nobody else may drive now");
     throw new GatewayError('FORBIDDEN', 'the streamer gave no controls to this login');
+  }
+
+  /** Lets go of the controls, and of getting them again. */
+  async release(signal: AbortSignal): Promise<void> {
+    this.#forgetTakenOver();
+    if (this.#seat.isDriving) this.#seat.send('control/release');
+    await this.#seat.fence(signal);
+    this.onChange();
   }
 
   /**
@@ -70,7 +113,7 @@ export class Driver implements AsyncDisposable {
     const { hostChanges } = this.#seat;
     for (let start = 0; start < events.length; start += CHUNK_EVENTS) {
       await this.#input.perform(events.slice(start, start + CHUNK_EVENTS), signal);
-      if (this.#seat.hostChanges !== hostChanges || this.#wasAsked) throw this.#lost();
+      if (this.#seat.hostChanges !== hostChanges || this.#takenOver) throw this.#lost();
     }
     const at = events.findLast((event) => event.type === 'move');
     if (at !== undefined) this.#pointer = { at: { x: at.x, y: at.y }, hostChanges };
@@ -86,18 +129,53 @@ export class Driver implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#forgetTakenOver();
     await this.#input[Symbol.asyncDispose]();
     this.#seat.close();
   }
 
   #refuseIfTaken(): void {
-    const { otherDriver } = this.#seat;
-    if (otherDriver !== undefined)
-      throw new GatewayError('CONTROL_TAKEN', `${otherDriver} drives this desktop; try again when they let go`);
+    const { otherHolder } = this;
+    if (otherHolder === undefined) return;
+    const message = `${otherHolder.name} drives this desktop; try again when they let go`;
+    throw new ControlRefusal('CONTROL_TAKEN', message, otherHolder);
   }
 
   #lost(): GatewayError {
-    const to = this.#seat.otherDriver ?? 'somebody who asked for them';
-    return new GatewayError('CONTROL_LOST', `the controls went to ${to} while this was under way`);
+    const { otherHolder } = this;
+    const message = `the controls went to ${otherHolder?.name ?? 'nobody'} while this was under way`;
+    return new ControlRefusal('CONTROL_LOST', message, otherHolder);
+  }
+
+  #leaveTo(id: string): void {
+    if (this.stand !== 'driving') return;
+    const forget = (): void => {
+      this.#takenOver = undefined;
+      this.onChange();
+    };
+    this.#takenOver = { by: id, timer: setTimeout(forget, TAKE_OVER_MS) };
+    this.#wasDriving = false;
+    this.#seat.send('control/release');
+    this.onChange();
+  }
+
+  /** Whoever has the controls after it, also by an owner's word, has taken them over; when nobody has them, they are handed back. */
+  #follow(): void {
+    const { hostId, isDriving } = this.#seat;
+    if (isDriving) this.#forgetTakenOver();
+    else if (hostId !== undefined && (this.#takenOver || this.#wasDriving)) {
+      this.#forgetTakenOver();
+      this.#takenOver = { by: hostId, timer: undefined };
+    } else if (hostId === undefined && this.#takenOver && this.#takenOver.timer === undefined) {
+      this.#takenOver = undefined;
+      this.#seat.send('control/request');
+    }
+    this.#wasDriving = isDriving;
+    this.onChange();
+  }
+
+  #forgetTakenOver(): void {
+    clearTimeout(this.#takenOver?.timer);
+    this.#takenOver = undefined;
   }
 }

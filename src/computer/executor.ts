@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { GatewayError, toGatewayError, type FailureCode } from '../errors.ts';
 import type { InputEvent } from '../input/data-channel.ts';
 import { WATCHING, type Action, type ActionType, type PictureFormat } from './actions.ts';
+import { ControlRefusal, type Holder } from './holder.ts';
 import { planAction, type PictureRequest, type Step, type View } from './plan.ts';
 import { toSpace, type Point, type Size } from './space.ts';
 
@@ -36,6 +37,8 @@ export interface Failure {
   code: FailureCode;
   message: string;
   retryable: boolean;
+  /** Who has the controls instead, for CONTROL_TAKEN and CONTROL_LOST. */
+  holder?: Holder;
 }
 
 /** What became of one action. One that was skipped did not run at all. */
@@ -126,8 +129,10 @@ function releasesOf(steps: readonly Step[]): InputEvent[] {
   return [...new Map(releases.map((event) => [JSON.stringify(event), event])).values()];
 }
 
-function failureOf({ code, message, retryable }: GatewayError): Failure {
-  return { code, message, retryable };
+function failureOf(failure: GatewayError): Failure {
+  const { code, message, retryable } = failure;
+  const holder = failure instanceof ControlRefusal ? failure.holder : undefined;
+  return { code, message, retryable, ...(holder && { holder }) };
 }
 
 function msSince(startedAt: number): number {

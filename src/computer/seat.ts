@@ -11,13 +11,17 @@ type Signal = Extract<FromServer, { event: `signal/${string}` }>;
 /** How long the streamer may take to say that it has done all before; then it is taken for gone. Its X server may be busy. */
 const FENCE_MS = 10_000;
 const FENCE_SUBJECT = 'nekogate/fence';
+/** Names at neko differ by the start of the login's id, which the agent adds. */
+const LOGIN_MARK = /-[0-9a-f]{8}$/;
 
 /** One login's signaling as a program uses it: who drives, how large the screen is, and whether all before was done. */
 export class Seat {
   /** Resolves, never rejects, with the reason of its end. */
   readonly closed: Promise<GatewayError>;
-  /** Somebody else asks for the controls. */
-  onAsked: () => void = () => undefined;
+  /** Somebody else, by neko's name of their login, asks for the controls. */
+  onAsked: (id: string) => void = () => undefined;
+  /** The controls went from one to another, or to nobody. */
+  onHostChange: () => void = () => undefined;
   onSignal: (signal: Signal) => void = () => undefined;
   readonly #socket: WebSocket;
   readonly #log: Logger;
@@ -72,10 +76,18 @@ export class Seat {
     return this.#hostId === this.#id;
   }
 
-  /** The name of who has the controls, if that is somebody else. */
-  get otherDriver(): string | undefined {
-    if (this.#hostId === undefined || this.isDriving) return undefined;
-    return this.#names.get(this.#hostId) ?? 'somebody else';
+  /** neko's own name of this login. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** neko's name of the login that has the controls. */
+  get hostId(): string | undefined {
+    return this.#hostId;
+  }
+
+  nameOf(id: string): string {
+    return this.#names.get(id)?.replace(LOGIN_MARK, '') ?? 'somebody else';
   }
 
   get areControlsLocked(): boolean {
@@ -166,7 +178,8 @@ export class Seat {
         this.#setHost(message.payload);
         break;
       case 'control/request':
-        this.onAsked();
+        // neko tells it to who asked, too.
+        if (message.payload.id !== this.#id) this.onAsked(message.payload.id);
         break;
       case 'send/unicast':
         if (message.payload.sender === this.#id) this.#fences.get(message.payload.subject)?.();
@@ -185,6 +198,7 @@ export class Seat {
     if (hostId === this.#hostId) return;
     this.#hostId = hostId;
     this.#hostChanges += 1;
+    this.onHostChange();
   }
 }
 

@@ -9,6 +9,8 @@ import { createConnectDoors } from './agents/connect-door.ts';
 import { Hub, type Greeter } from './agents/hub.ts';
 import { addAgentRoutes } from './agents/routes.ts';
 import type { App } from './app.ts';
+import { addLeaseRoutes } from './computer/lease-routes.ts';
+import { Leases } from './computer/leases.ts';
 import { Programs } from './computer/programs.ts';
 import { addComputerRoutes } from './computer/routes.ts';
 import { Audit } from './audit.ts';
@@ -85,6 +87,8 @@ export interface GatewayOptions {
   keepAliveMs?: number;
   tunnelDialMs?: number;
   vncPatienceMs?: number;
+  /** How long a program's login, and with it the controls, stay for its next call. */
+  programIdleMs?: number;
   /** How often it looks for sessions that are idle, over their time or to be restarted, and for pools. */
   lifecycleMs?: number;
   /** The built viewer. */
@@ -164,9 +168,11 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     onSpent: (rung, seconds) => metrics.mediaSeconds.inc({ rung }, seconds),
   });
   let tcp: TcpListener | undefined;
+  const { programIdleMs = PROGRAM_IDLE_MS } = options;
+  const leases = new Leases(logins, { holdMs: programIdleMs });
   const programs = new Programs(
-    { accesses, sessions, hub, logins, tunnels, audit, metrics, log },
-    { idleMs: PROGRAM_IDLE_MS },
+    { accesses, sessions, hub, logins, leases, tunnels, audit, metrics, log },
+    { idleMs: programIdleMs },
   );
   sessions.changes.on((session) => {
     tellLoginsOf(session, logins);
@@ -191,6 +197,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
   addComputerRoutes(app, { sessions, hub, tunnels, programs });
+  addLeaseRoutes(app, { programs, leases });
   await addNekoApi(app, { sessions, hub, tunnels, onCall: (sessionId) => lifecycle.touch(sessionId) });
   await addPages(app, options);
 

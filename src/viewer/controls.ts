@@ -1,4 +1,5 @@
 import type { InputEvent } from '../input/data-channel.ts';
+import type { Program } from './messages.ts';
 import type { Control, Room } from './room.ts';
 
 /** What a person needs to know about control of the desktop. */
@@ -10,6 +11,8 @@ export interface ControlStatus {
   readonly isAsking: boolean;
   /** Who asks for control while this viewer has it. */
   readonly askedBy: string | undefined;
+  /** A program: the one that has control, or one that gets it again when this viewer, who took over, lets go. */
+  readonly program: Program | undefined;
 }
 
 export interface ControlsListener {
@@ -57,6 +60,7 @@ export class Controls {
       mayControl: this.#mayControl,
       isAsking: this.#wish !== undefined,
       askedBy: this.#askedBy === undefined ? undefined : this.#room.nameOf(this.#askedBy.id),
+      program: this.#room.program,
     };
   }
 
@@ -83,9 +87,10 @@ export class Controls {
     if (!this.#mayControl) this.#listener.noticed('You are watching. This access cannot control the desktop.');
     else if (control.holder === 'unknown') this.#listener.noticed('Not connected: the desktop did not get that.');
     else if (this.#room.isFree) return this.#wishFor('claim', CLAIM_TIMEOUT_MS);
-    else if (control.holder === 'other')
-      this.#listener.noticed(`${control.name} has control. Ask for it in the bar below.`);
-    else this.#listener.noticed('Control is locked by whoever manages this session.');
+    else if (control.holder === 'other') {
+      const way = this.#room.program === undefined ? 'has control. Ask for it' : 'is driving. Take over';
+      this.#listener.noticed(`${control.name} ${way} in the bar below.`);
+    } else this.#listener.noticed('Control is locked by whoever manages this session.');
     return false;
   }
 

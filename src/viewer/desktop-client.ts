@@ -68,7 +68,7 @@ export class DesktopClient {
     this.#listener = listener;
     this.#mayFallBack = mayFallBack;
     const connection = new Connection(options, {
-      opened: () => undefined,
+      opened: () => this.#room.forgetPrograms(),
       received: (message) => this.#receive(message),
       lost: (reason, retryAtMs) => this.#lose(reason, retryAtMs),
     });
@@ -217,6 +217,7 @@ export class DesktopClient {
         this.#listener.failed(explain(message.payload.code, message.payload.message, message.payload.retryable));
         break;
       case 'control/host':
+      case 'gateway/lease':
       case 'session/created':
       case 'session/deleted':
       case 'session/profile':

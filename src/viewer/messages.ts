@@ -36,6 +36,14 @@ export interface VideoChoice {
   readonly isAuto: boolean;
 }
 
+/** A program at the same desktop, and until when (by Date.now()) it keeps what it has unless it acts again. */
+export interface Program {
+  readonly id: string;
+  readonly name: string;
+  readonly isDriving: boolean;
+  readonly untilMs: number;
+}
+
 type Shapes = {
   'system/init': {
     sessionId: string;
@@ -69,10 +77,12 @@ type Shapes = {
   'gateway/login': { loginId: string };
   /** The session is frozen, or goes on. */
   'gateway/session': { isPaused: boolean };
+  /** The programs that drive, or get the controls again when a person lets go. */
+  'gateway/lease': { programs: Program[] };
   'gateway/error': { code: string; message: string; retryable: boolean };
 };
 
-type Named = FromServerEvent | 'gateway/error' | 'gateway/login' | 'gateway/session';
+type Named = FromServerEvent | 'gateway/error' | 'gateway/lease' | 'gateway/login' | 'gateway/session';
 /** `Extract` lets the build fail at the handlers when neko's schema loses an event that the viewer reads. */
 type IncomingEvent = Extract<keyof Shapes, Named>;
 
@@ -120,6 +130,7 @@ const READERS: { [E in IncomingEvent]: (payload: Fields) => Shapes[E] } = {
   'send/unicast': (payload) => ({ sender: payload.string('sender'), subject: payload.string('subject') }),
   'gateway/login': (payload) => ({ loginId: payload.string('loginId') }),
   'gateway/session': (payload) => ({ isPaused: payload.string('state') === 'paused' }),
+  'gateway/lease': (payload) => ({ programs: payload.list('programs').map(readProgram) }),
   'gateway/error': (payload) => ({
     code: payload.string('code').slice(0, CODE_MAX_LENGTH),
     message: payload.string('message').slice(0, MESSAGE_MAX_LENGTH),
@@ -210,6 +221,18 @@ function readIceServer(document: unknown): RTCIceServer {
   const username = fields.findString('username');
   const credential = fields.findString('credential');
   return { urls, ...(username !== undefined && { username }), ...(credential !== undefined && { credential }) };
+}
+
+function readProgram(document: unknown): Program {
+  const fields = new Fields(document);
+  const untilMs = Date.parse(fields.string('until'));
+  if (Number.isNaN(untilMs)) throw new TypeError('until');
+  return {
+    id: fields.string('id'),
+    name: fields.string('name').slice(0, CODE_MAX_LENGTH),
+    isDriving: fields.string('state') === 'driving',
+    untilMs,
+  };
 }
 
 function readJson(text: string): unknown {

@@ -1,5 +1,5 @@
 // Who is in the session and who drives it, as the streamer tells it. State only: the desktop client does the talking.
-import type { Incoming, Member, Rights, Settings } from './messages.ts';
+import type { Incoming, Member, Program, Rights, Settings } from './messages.ts';
 
 /** Who has control of the desktop, seen from this viewer. */
 export type Control =
@@ -22,6 +22,7 @@ export class Room {
   #me: string | undefined;
   #hostId: string | undefined;
   #settings: Settings = { lockedControls: false, implicitHosting: false };
+  #programs: readonly Program[] = [];
   readonly #members = new Map<string, Member>();
 
   get control(): Control {
@@ -30,6 +31,13 @@ export class Room {
     return this.#hostId === this.#me
       ? { holder: 'me' }
       : { holder: 'other', id: this.#hostId, name: this.nameOf(this.#hostId) };
+  }
+
+  /** The program that drives, or that waits for this viewer to hand the controls back. */
+  get program(): Program | undefined {
+    const { holder } = this.control;
+    if (holder === 'me') return this.#programs.find(({ isDriving }) => !isDriving);
+    return holder === 'other' ? this.#programs.find(({ id }) => id === this.#hostId) : undefined;
   }
 
   /** What this login may do: the role decides, and the streamer tells it in the profile. */
@@ -89,6 +97,9 @@ export class Room {
       case 'control/host':
         this.#hostId = message.payload.hostId;
         break;
+      case 'gateway/lease':
+        this.#programs = message.payload.programs;
+        break;
       case 'clipboard/updated':
       case 'control/request':
       case 'gateway/error':
@@ -114,6 +125,11 @@ export class Room {
   /** Control was let go of here. */
   release(): void {
     this.#hostId = undefined;
+  }
+
+  /** The gateway tells a new connection what there is. */
+  forgetPrograms(): void {
+    this.#programs = [];
   }
 
   /** Nothing is known any more; names are kept. */

@@ -27,6 +27,7 @@ const NOBODY: ControlStatus = {
   mayControl: false,
   isAsking: false,
   askedBy: undefined,
+  program: undefined,
 };
 const NO_SCREEN: Screen = { width: 0, height: 0, rate: 0 };
 

@@ -49,6 +49,7 @@ export async function openHouse({
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
+  programIdleMs,
   dockerHost = readEnvironment().dockerHost,
 }: {
   /** Where the gateway listens. */
@@ -65,6 +66,8 @@ export async function openHouse({
   runtime?: RuntimeChoice;
   agentId?: string;
   maxSessions?: number;
+  /** How long a program's login waits for its next call. */
+  programIdleMs?: number;
   /** Where Docker answers, for the runtime that wants it. */
   dockerHost?: string | undefined;
 } = {}): Promise<House> {
@@ -89,6 +92,7 @@ export async function openHouse({
     viewerDir: viewerDir(),
     tcpMedia,
     logger: log,
+    ...(programIdleMs !== undefined && { programIdleMs }),
   };
   const house = { gateway: await Gateway.start({ ...gatewayOptions, port: 0 }) };
   opening.defer(() => house.gateway.stop());

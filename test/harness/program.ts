@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { grant, type House } from './house.ts';
 import type { Role } from '../../src/protocol/session.ts';
 
-const Failed = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
+const Holder = z.object({ kind: z.enum(['person', 'program']), name: z.string(), until: z.string().nullable() });
+const Failed = z.object({ code: z.string(), message: z.string(), retryable: z.boolean(), holder: Holder.optional() });
+const Lease = z.object({ driver: Holder.nullable(), stand: z.string(), queue: z.array(z.string()) });
 const Picture = z.object({
   format: z.string(),
   width: z.int(),
@@ -41,23 +43,27 @@ export interface Program {
   token: string;
   /** @throws when the call itself is refused, with the problem's code as the message */
   act(actions: unknown[], more?: object): Promise<ProgramAnswer>;
+  /** Who drives; POST takes, DELETE lets go. @throws as `act` */
+  lease(method?: 'GET' | 'POST' | 'DELETE', body?: object): Promise<z.infer<typeof Lease>>;
 }
 
 export async function openProgram(house: House, sessionId: string, role: Role): Promise<Program> {
   const { id: accessId, token } = await grant(house, sessionId, role);
+  const call = async (method: 'GET' | 'POST' | 'DELETE', path: string, content?: object): Promise<unknown> => {
+    const { statusCode, body } = await request(`${house.gateway.url}/api/v1/sessions/${sessionId}/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(content && { 'content-type': 'application/json' }) },
+      ...(content && { body: JSON.stringify(content) }),
+    });
+    const reply: unknown = await body.json();
+    if (statusCode === 200) return reply;
+    throw new Error(Problem.parse(reply).code);
+  };
   return {
     accessId,
     token,
-    async act(actions, more = {}) {
-      const { statusCode, body } = await request(`${house.gateway.url}/api/v1/sessions/${sessionId}/computer`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ actions, ...more }),
-      });
-      const reply: unknown = await body.json();
-      if (statusCode === 200) return Answer.parse(reply);
-      throw new Error(Problem.parse(reply).code);
-    },
+    act: async (actions, more = {}) => Answer.parse(await call('POST', 'computer', { actions, ...more })),
+    lease: async (method = 'GET', body) => Lease.parse(await call(method, 'lease', body)),
   };
 }
 

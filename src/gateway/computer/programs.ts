@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { Driver } from '../../computer/driver.ts';
+import type { Holder } from '../../computer/holder.ts';
 import { Seat } from '../../computer/seat.ts';
 import { GatewayError, isFailureCode } from '../../errors.ts';
 import type { Accesses } from '../access/accesses.ts';
@@ -14,6 +15,7 @@ import { pipe } from '../logins/pipe.ts';
 import { joinAgent, recordEnd, type LoginKind, type SessionDoorDeps } from '../logins/session-door.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AccessRow } from '../store/tables.ts';
+import type { Leases } from './leases.ts';
 
 /** Calls of one access that wait for the one before; one more is refused with TOO_MANY_REQUESTS. */
 const WAITING_MAX = 16;
@@ -21,6 +23,7 @@ const WAITING_MAX = 16;
 export interface ProgramsDeps extends Pick<SessionDoorDeps, 'sessions' | 'hub' | 'tunnels' | 'audit'> {
   accesses: Accesses;
   logins: Logins;
+  leases: Leases;
   metrics: Metrics;
   log: Logger;
 }
@@ -94,6 +97,18 @@ export class Programs {
     }
   }
 
+  /** Makes sure that the access's program is there, whatever it is at. @throws GatewayError */
+  async meet(access: AccessRow, caller: Caller): Promise<Driver> {
+    await getJoinable(this.#deps, access.session_id);
+    const desk = this.#deskOf(access);
+    desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
+    try {
+      return (await desk.program).driver;
+    } finally {
+      this.#rest(desk, access.id);
+    }
+  }
+
   /** What is under way in this session ends with the failure; the logins stay. */
   interrupt(sessionId: string, failure: GatewayError): void {
     for (const desk of this.#desks.values()) if (desk.sessionId === sessionId) desk.interrupt(failure);
@@ -140,8 +155,10 @@ export class Programs {
     desk.interrupt = (failure) => interrupted.abort(failure);
     void login.ended.then((ending) => interrupted.abort(failureOf(ending)));
     try {
+      this.#deps.leases.renew(access.id);
       return await act(driver, AbortSignal.any([signal, interrupted.signal]));
     } finally {
+      this.#deps.leases.renew(access.id);
       desk.interrupt = () => undefined;
     }
   }
@@ -162,7 +179,12 @@ export class Programs {
       if (!(await accesses.listValid(access.session_id)).has(access.id))
         login.fail(new GatewayError('ACCESS_REVOKED', 'this access was revoked'));
       const driver = await this.#join(login, log);
-      void login.ended.then(() => driver[Symbol.asyncDispose]());
+      const { session_id: sessionId, label: name } = access;
+      this.#deps.leases.enter(access.id, { sessionId, name, driver });
+      void login.ended.then(() => {
+        this.#deps.leases.leave(access.id);
+        return driver[Symbol.asyncDispose]();
+      });
       return { login, driver };
     } catch (thrown) {
       onEnd();
@@ -180,7 +202,9 @@ export class Programs {
     try {
       const tunnel = await Promise.race([given.promise, ended]);
       const seat = await Promise.race([Seat.open(tunnel, log), ended]);
-      return await Driver.open({ seat, path: 'socket' }, login.signal);
+      const sessionId = login.access.session_id;
+      const findProgram = (id: string): Holder | undefined => this.#deps.leases.find(sessionId, id);
+      return await Driver.open({ seat, path: 'socket', findProgram }, login.signal);
     } catch (thrown) {
       login.end({ by: 'gateway', code: 'CLIENT_LEFT', message: 'the program has no login' });
       throw thrown;

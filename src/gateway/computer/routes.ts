@@ -9,6 +9,8 @@ import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { TunnelDeps } from '../neko-api/routes.ts';
 import type { AccessRow } from '../store/tables.ts';
+import { accessOf, untilGone } from './calls.ts';
+import { Holder } from './lease-routes.ts';
 import { takePicture } from './pictures.ts';
 import type { Programs } from './programs.ts';
 
@@ -28,7 +30,12 @@ const Body = z.strictObject({
   format: PictureFormat.default('jpeg').describe('What a picture is where its action does not say'),
 });
 
-const Failed = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
+const Failed = z.object({
+  code: z.string(),
+  message: z.string(),
+  retryable: z.boolean(),
+  holder: Holder.optional().describe('For CONTROL_TAKEN and CONTROL_LOST: who has the controls instead'),
+});
 const Result = z.object({
   call: z.int().describe('Which of the actions it belongs to'),
   type: z.string(),
@@ -77,12 +84,9 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
       },
     },
     async ({ principal, id: requestId, ip: address, body }, reply) => {
-      if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
-      const { access } = principal;
+      const access = accessOf(principal);
       const calls = readCalls(dialectOf(body.dialect), body.actions);
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort(new GatewayError('CLIENT_SILENT', 'the caller is gone')));
-      return await deps.programs.use(access, { address, requestId }, gone.signal, async (driver, signal) => {
+      return await deps.programs.use(access, { address, requestId }, untilGone(reply), async (driver, signal) => {
         const { screen } = driver;
         const { limits } = dialectOf(body.dialect);
         const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);

@@ -8,6 +8,15 @@ import { Login, type Coming } from './login.ts';
 const LOGINS_MAX_PER_ACCESS = 16;
 const LOGINS_MAX_PER_SESSION = 64;
 
+/** A program that drives a session, or that gets the controls again once a person lets go. */
+export interface DrivingProgram {
+  /** neko's name of its login. */
+  id: string;
+  name: string;
+  state: string;
+  until: string;
+}
+
 export interface LoginsOptions {
   keepAliveMs: number;
   log: Logger;
@@ -21,6 +30,8 @@ export class Logins {
   readonly #logins = new Set<Login>();
   /** Sessions whose clients were told that they are paused. */
   readonly #paused = new Set<string>();
+  /** Sessions where programs have to do with the controls. */
+  readonly #programs = new Map<string, DrivingProgram[]>();
   #stopped = false;
 
   constructor(options: LoginsOptions) {
@@ -84,6 +95,19 @@ export class Logins {
     else this.#paused.delete(sessionId);
     const payload = { state: isPaused ? 'paused' : 'running' };
     for (const login of this.list(sessionId)) login.tell('gateway/session', payload);
+  }
+
+  /** Programs that drive this session, or wait for a person to let go, are others: who is in it is told. */
+  setPrograms(sessionId: string, programs: DrivingProgram[]): void {
+    if (programs.length === 0 && !this.#programs.delete(sessionId)) return;
+    if (programs.length > 0) this.#programs.set(sessionId, programs);
+    for (const login of this.list(sessionId)) login.tell('gateway/lease', { programs });
+  }
+
+  /** Tells one who was just joined what the others in its session know. */
+  greet(login: Login): void {
+    const programs = this.#programs.get(login.access.session_id);
+    if (programs) login.tell('gateway/lease', { programs });
   }
 
   endAccess(accessId: string): void {

@@ -47,7 +47,10 @@ export function createSessionDoor(deps: SessionDoorDeps, kind: SessionDoorKind):
         throw error;
       }
       // The login lives on without this request.
-      void joinAgent(deps, kind, login, (tunnel) => login.join(tunnel));
+      void joinAgent(deps, kind, login, (tunnel) => {
+        login.join(tunnel);
+        deps.logins.greet(login);
+      });
     },
   };
 }

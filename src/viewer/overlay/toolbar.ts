@@ -108,18 +108,25 @@ export class Toolbar {
   }
 }
 
-function describeHolder({ control, mayControl, isAsking }: ControlStatus): string {
+function describeHolder({ control, mayControl, isAsking, program }: ControlStatus): string {
   if (control.holder === 'unknown') return '';
-  if (control.holder === 'me') return 'You have control';
+  if (control.holder === 'me') return program ? `You have control · ${program.name} waits` : 'You have control';
+  if (control.holder === 'other' && program)
+    return `${mayControl ? '' : 'View only · '}${program.name} is driving, until ${timeOf(program.untilMs)}`;
   if (control.holder === 'other' && isAsking) return `Asked ${control.name} for control`;
   if (control.holder === 'other') return `${mayControl ? '' : 'View only · '}${control.name} has control`;
   return mayControl ? 'Nobody has control' : 'View only';
 }
 
-function nameControl({ control, isAsking }: ControlStatus): string {
-  if (control.holder === 'me') return 'Release control';
+function nameControl({ control, isAsking, program }: ControlStatus): string {
+  if (control.holder === 'me') return program ? 'Hand back' : 'Release control';
+  if (control.holder === 'other' && program) return isAsking ? 'Taking over…' : 'Take over';
   if (control.holder === 'other') return isAsking ? 'Asked…' : 'Ask for control';
   return isAsking ? 'Taking control…' : 'Take control';
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toLocaleTimeString();
 }
 
 function button(name: string, act: () => void): HTMLButtonElement {

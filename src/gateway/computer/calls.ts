@@ -1,0 +1,17 @@
+// What the calls of programs have in common.
+import { GatewayError } from '../../errors.ts';
+import type { Principal } from '../auth.ts';
+import type { AccessRow } from '../store/tables.ts';
+
+/** A program is its access. @throws GatewayError FORBIDDEN */
+export function accessOf(principal: Principal): AccessRow {
+  if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
+  return principal.access;
+}
+
+/** Aborted when the caller is gone before its answer. */
+export function untilGone({ raw }: { raw: NodeJS.EventEmitter }): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => gone.abort(new GatewayError('CLIENT_SILENT', 'the caller is gone')));
+  return gone.signal;
+}
