@@ -2,9 +2,12 @@ import { Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { request } from 'undici';
 import { GatewayError, toGatewayError } from '../errors.ts';
+import { KEEPALIVE_MS } from '../protocol/limits.ts';
 import { decodeHead, PictureHead, RequestHead, type ResponseHead } from '../protocol/http-tunnel.ts';
-import { closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
+import { closedOf, closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
+import { textOf } from '../websocket/frames.ts';
 import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
+import { keepAlive } from '../websocket/keep-alive.ts';
 
 /** neko answers on the same host; an upload that it works on takes longer. */
 const ANSWER_MS = 30_000;
@@ -58,20 +61,19 @@ export async function exchangeWithNeko(
   }
 }
 
-/** One look at the screen for who asks on this tunnel, which it closes. Never rejects. */
+/** Looks at the screen as often as it is asked to on this tunnel, until that is closed, which a failure does. Never rejects. */
 export async function showScreen(tunnel: WebSocket, take: (quality: number) => Promise<Buffer>): Promise<void> {
-  try {
-    const { head } = await receiveMessage(
-      tunnel,
-      () => new GatewayError('CLIENT_SILENT', 'the gateway gave up the request'),
-    );
+  const answer = async (head: string): Promise<void> => {
     const jpeg = await take(decodeHead(PictureHead, head).quality);
     const headers = { 'content-type': 'image/jpeg', 'content-length': String(jpeg.length) };
     await sendMessage(tunnel, { status: 200, headers } satisfies ResponseHead, Readable.from(framesOf(jpeg)));
-    closeSocket(tunnel, CLOSE_NORMAL, '');
-  } catch (thrown) {
-    closeWith(tunnel, toGatewayError(thrown).code);
-  }
+  };
+  tunnel.on('message', (frame) => {
+    answer(textOf(frame)).catch((thrown: unknown) => closeWith(tunnel, toGatewayError(thrown).code));
+  });
+  keepAlive(tunnel, KEEPALIVE_MS, () => tunnel.terminate());
+  tunnel.resume();
+  await closedOf(tunnel);
 }
 
 /** A picture may be longer than one frame may. */

@@ -4,6 +4,7 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import type { TunnelRequest } from '../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
 import { clientSocket, refuseClient, type ClientSocket } from '../signaling/relay.ts';
+import { closedOf, closeWith } from '../websocket/closing.ts';
 import type { SendToGateway } from './commands.ts';
 import type { LoginTable } from './logins.ts';
 import { joinToStreamer } from './media-tunnel.ts';
@@ -39,6 +40,7 @@ export class Tunnels {
   readonly #opening = new Map<string, Promise<void>>();
   /** Those of media, which end with their logins. */
   readonly #joined = new Set<Promise<void>>();
+  readonly #pictures = new Set<WebSocket>();
 
   constructor(options: TunnelOptions) {
     this.#options = options;
@@ -61,9 +63,11 @@ export class Tunnels {
     this.#opening.set(tunnelId, opening);
   }
 
-  /** Resolves once none is being opened any more, and those of media are gone; their logins have to be ended before. */
+  /** Resolves once none is being opened any more, and those of media and pictures are gone; their logins have to be ended before. */
   async settled(): Promise<void> {
     await Promise.all(this.#opening.values());
+    for (const socket of this.#pictures) closeWith(socket, 'SHUTTING_DOWN');
+    await Promise.all([...this.#pictures].map((socket) => closedOf(socket)));
     await Promise.all(this.#joined);
   }
 
@@ -110,9 +114,13 @@ export class Tunnels {
   }
 
   async #openPicture({ sessionId, login, ...tunnel }: TunnelOf<'picture'>): Promise<void> {
-    const { neko } = this.#options.logins.check(sessionId, login);
+    const { logins } = this.#options;
+    logins.check(sessionId, login);
     const { socket } = await this.#dial(tunnel);
-    await showScreen(socket, (quality) => neko.screenshot(quality));
+    this.#pictures.add(socket);
+    void showScreen(socket, (quality) => logins.check(sessionId, login).neko.screenshot(quality)).finally(() =>
+      this.#pictures.delete(socket),
+    );
   }
 
   /** Resolves once it is open; it ends with its login, or when the client's connection does. */

@@ -196,7 +196,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
-  addComputerRoutes(app, { sessions, hub, tunnels, programs });
+  addComputerRoutes(app, { programs });
   addLeaseRoutes(app, { programs, leases });
   await addNekoApi(app, { sessions, hub, tunnels, onCall: (sessionId) => lifecycle.touch(sessionId) });
   await addPages(app, options);

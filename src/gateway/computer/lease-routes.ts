@@ -57,8 +57,8 @@ export function addLeaseRoutes(app: App, { programs, leases }: LeaseDeps): void 
     { config: { allow: 'member' }, schema: { ...schema, summary: 'Who drives, until when, and who is next' } },
     async ({ principal, id: requestId, ip: address }) => {
       const access = accessOf(principal);
-      const { stand } = await programs.meet(access, { address, requestId });
-      return shown(access.id, access.session_id, stand);
+      const { driver } = await programs.meet(access, { address, requestId });
+      return shown(access.id, access.session_id, driver.stand);
     },
   );
 
@@ -72,7 +72,7 @@ export function addLeaseRoutes(app: App, { programs, leases }: LeaseDeps): void 
       const access = accessOf(principal);
       if (access.role === 'viewer')
         throw new GatewayError('FORBIDDEN', 'who may only watch has no use for the controls');
-      return await programs.use(access, { address, requestId }, untilGone(reply), async (driver, signal) => {
+      return await programs.use(access, { address, requestId }, untilGone(reply), async ({ driver }, signal) => {
         await leases.take(access.id, body.waitMs, signal);
         return shown(access.id, access.session_id, driver.stand);
       });
@@ -87,7 +87,7 @@ export function addLeaseRoutes(app: App, { programs, leases }: LeaseDeps): void 
     },
     async ({ principal, id: requestId, ip: address }, reply) => {
       const access = accessOf(principal);
-      return await programs.use(access, { address, requestId }, untilGone(reply), async (driver, signal) => {
+      return await programs.use(access, { address, requestId }, untilGone(reply), async ({ driver }, signal) => {
         await driver.release(signal);
         return shown(access.id, access.session_id, driver.stand);
       });

@@ -1,19 +1,11 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import sharp from 'sharp';
 import type { Picture } from '../../computer/executor.ts';
 import type { PictureRequest } from '../../computer/plan.ts';
 import type { Size } from '../../computer/space.ts';
 import { GatewayError } from '../../errors.ts';
-import type { PictureHead } from '../../protocol/http-tunnel.ts';
-import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
-import { getJoinable } from '../logins/admission.ts';
-import { orderOfPlainClient } from '../logins/order.ts';
-import { failureOfTunnel, type TunnelDeps } from '../neko-api/routes.ts';
-import type { AccessRow } from '../store/tables.ts';
+import type { PictureTunnel } from './picture-tunnel.ts';
 
-/** A JPEG of the largest screen that neko has is smaller; a longer one is refused as MESSAGE_TOO_BIG. */
-const JPEG_MAX_BYTES = 32 * 1024 * 1024;
 /** Of the JPEG that a picture is made of, so that little is lost twice. */
 const SOURCE_QUALITY = 100;
 /** Twice the size of the tightest, in a third of its time. */
@@ -21,6 +13,7 @@ const PNG_LEVEL = 3;
 const PICTURE_MAX_MS = 10_000;
 
 export interface PictureOptions {
+  sessionId: string;
   request: PictureRequest;
   /** The screen as it is now. */
   screen: Size;
@@ -29,9 +22,8 @@ export interface PictureOptions {
 
 /** One picture of a session's screen, as the request wants it, with where it is from. @throws GatewayError */
 export async function takePicture(
-  deps: TunnelDeps,
-  access: AccessRow,
-  { request, screen, signal }: PictureOptions,
+  tunnel: PictureTunnel,
+  { sessionId, request, screen, signal }: PictureOptions,
 ): Promise<Picture> {
   const isAsTaken =
     request.format === 'jpeg' &&
@@ -39,7 +31,7 @@ export async function takePicture(
     request.size.width === screen.width &&
     request.size.height === screen.height;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PICTURE_MAX_MS)]);
-  const jpeg = await fetchJpeg(deps, access, { quality: isAsTaken ? request.quality : SOURCE_QUALITY }, limit);
+  const jpeg = await askWithin(tunnel, isAsTaken ? request.quality : SOURCE_QUALITY, limit);
   const takenAt = new Date().toISOString();
   const bytes = isAsTaken ? jpeg : await transform(jpeg, request);
   const hash = createHash('sha256').update(bytes).digest('hex');
@@ -48,10 +40,21 @@ export async function takePicture(
     ...request.size,
     hash,
     takenAt,
-    sessionId: access.session_id,
+    sessionId,
     screen,
     ...(hash !== request.ifChanged && { data: bytes.toString('base64') }),
   };
+}
+
+async function askWithin(tunnel: PictureTunnel, quality: number, limit: AbortSignal): Promise<Buffer> {
+  try {
+    return await tunnel.ask({ quality }, limit);
+  } catch (thrown) {
+    if (thrown !== limit.reason || thrown instanceof GatewayError) throw thrown;
+    throw new GatewayError('STREAMER_LOST', `the streamer gave no picture within ${PICTURE_MAX_MS} ms`, {
+      cause: thrown,
+    });
+  }
 }
 
 async function transform(jpeg: Buffer, { format, quality, region, size }: PictureRequest): Promise<Buffer> {
@@ -67,35 +70,4 @@ async function transform(jpeg: Buffer, { format, quality, region, size }: Pictur
       cause,
     });
   }
-}
-
-async function fetchJpeg(deps: TunnelDeps, access: AccessRow, head: PictureHead, signal: AbortSignal): Promise<Buffer> {
-  const sessionId = access.session_id;
-  const { connection } = await getJoinable(deps, sessionId);
-  const request = { kind: 'picture', sessionId, login: orderOfPlainClient(access) } as const;
-  const tunnel = await deps.tunnels.open(connection, request, signal);
-  const cut = (): void => tunnel.terminate();
-  signal.addEventListener('abort', cut);
-  try {
-    await sendMessage(tunnel, head, Readable.from([]));
-    const { body } = await receiveMessage(tunnel, failureOfTunnel);
-    return await readAll(body);
-  } catch (thrown) {
-    tunnel.terminate();
-    throw signal.aborted && signal.reason instanceof GatewayError ? signal.reason : thrown;
-  } finally {
-    signal.removeEventListener('abort', cut);
-  }
-}
-
-async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > JPEG_MAX_BYTES)
-      throw new GatewayError('MESSAGE_TOO_BIG', `the desktop's picture is longer than ${JPEG_MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -10,12 +10,13 @@ import { getJoinable } from '../logins/admission.ts';
 import type { Ending } from '../logins/ending.ts';
 import type { Login } from '../logins/login.ts';
 import type { Logins } from '../logins/logins.ts';
-import { orderOf } from '../logins/order.ts';
+import { orderOf, orderOfPlainClient } from '../logins/order.ts';
 import { pipe } from '../logins/pipe.ts';
 import { joinAgent, recordEnd, type LoginKind, type SessionDoorDeps } from '../logins/session-door.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AccessRow } from '../store/tables.ts';
 import type { Leases } from './leases.ts';
+import { PictureTunnel } from './picture-tunnel.ts';
 
 /** Calls of one access that wait for the one before; one more is refused with TOO_MANY_REQUESTS. */
 const WAITING_MAX = 16;
@@ -38,9 +39,10 @@ export interface Caller {
   requestId: string;
 }
 
-interface Program {
+export interface Program {
   login: Login;
   driver: Driver;
+  pictures: PictureTunnel;
 }
 
 /** What one access has open here for its calls. */
@@ -70,14 +72,14 @@ export class Programs {
   }
 
   /**
-   * Lends the access's driver for one call. The signal that the call gets is aborted with the failure that ends it: its access or session
+   * Lends the access's program for one call. The signal that the call gets is aborted with the failure that ends it: its access or session
    * ends or is paused, its caller leaves. @throws GatewayError
    */
   async use<T>(
     access: AccessRow,
     caller: Caller,
     signal: AbortSignal,
-    act: (driver: Driver, signal: AbortSignal) => Promise<T>,
+    act: (program: Program, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     await getJoinable(this.#deps, access.session_id);
     const desk = this.#deskOf(access);
@@ -98,12 +100,12 @@ export class Programs {
   }
 
   /** Makes sure that the access's program is there, whatever it is at. @throws GatewayError */
-  async meet(access: AccessRow, caller: Caller): Promise<Driver> {
+  async meet(access: AccessRow, caller: Caller): Promise<Program> {
     await getJoinable(this.#deps, access.session_id);
     const desk = this.#deskOf(access);
     desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
     try {
-      return (await desk.program).driver;
+      return await desk.program;
     } finally {
       this.#rest(desk, access.id);
     }
@@ -145,18 +147,19 @@ export class Programs {
     desk: Desk,
     access: AccessRow,
     caller: Caller,
-    { signal, act }: { signal: AbortSignal; act: (driver: Driver, signal: AbortSignal) => Promise<T> },
+    { signal, act }: { signal: AbortSignal; act: (program: Program, signal: AbortSignal) => Promise<T> },
   ): Promise<T> {
     clearTimeout(desk.idle);
     signal.throwIfAborted();
     desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
-    const { login, driver } = await desk.program;
+    const program = await desk.program;
+    const { login } = program;
     const interrupted = new AbortController();
     desk.interrupt = (failure) => interrupted.abort(failure);
     void login.ended.then((ending) => interrupted.abort(failureOf(ending)));
     try {
       this.#deps.leases.renew(access.id);
-      return await act(driver, AbortSignal.any([signal, interrupted.signal]));
+      return await act(program, AbortSignal.any([signal, interrupted.signal]));
     } finally {
       this.#deps.leases.renew(access.id);
       desk.interrupt = () => undefined;
@@ -180,16 +183,28 @@ export class Programs {
         login.fail(new GatewayError('ACCESS_REVOKED', 'this access was revoked'));
       const driver = await this.#join(login, log);
       const { session_id: sessionId, label: name } = access;
+      const pictures = new PictureTunnel((signal) =>
+        this.#dialPictures(access, AbortSignal.any([signal, login.signal])),
+      );
       this.#deps.leases.enter(access.id, { sessionId, name, driver });
       void login.ended.then(() => {
         this.#deps.leases.leave(access.id);
+        pictures.close();
         return driver[Symbol.asyncDispose]();
       });
-      return { login, driver };
+      return { login, driver, pictures };
     } catch (thrown) {
       onEnd();
       throw thrown;
     }
+  }
+
+  /** It needs no login: neko shows its screen to administrators alone, so the agent takes them. */
+  async #dialPictures(access: AccessRow, signal: AbortSignal): Promise<WebSocket> {
+    const sessionId = access.session_id;
+    const { connection } = await getJoinable(this.#deps, sessionId);
+    const order = { kind: 'picture', sessionId, login: orderOfPlainClient(access) } as const;
+    return await this.#deps.tunnels.open(connection, order, signal);
   }
 
   async #join(login: Login, log: Logger): Promise<Driver> {

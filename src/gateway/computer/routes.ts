@@ -7,7 +7,6 @@ import { fitSize, type Size } from '../../computer/space.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
-import type { TunnelDeps } from '../neko-api/routes.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { accessOf, untilGone } from './calls.ts';
 import { Holder } from './lease-routes.ts';
@@ -66,7 +65,9 @@ const Answer = z.object({
 
 const Params = z.object({ sessionId: Id });
 
-export type ComputerDeps = TunnelDeps & { programs: Programs };
+export interface ComputerDeps {
+  programs: Programs;
+}
 
 /** Programs see and drive a desktop. */
 export function addComputerRoutes(app: App, deps: ComputerDeps): void {
@@ -86,22 +87,28 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
     async ({ principal, id: requestId, ip: address, body }, reply) => {
       const access = accessOf(principal);
       const calls = readCalls(dialectOf(body.dialect), body.actions);
-      return await deps.programs.use(access, { address, requestId }, untilGone(reply), async (driver, signal) => {
-        const { screen } = driver;
-        const { limits } = dialectOf(body.dialect);
-        const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
-        if ('error' in calls) return failedAnswer(body, space, calls);
-        const results = await runActions(
-          calls.actions,
-          {
-            perform: (events, within) => driver.perform(events, within),
-            findPointer: (within) => driver.findPointer(within),
-            takePicture: (request, within) => takePicture(deps, access, { request, screen, signal: within }),
-          },
-          { view: { space, screen, format: body.format }, mayDrive: mayDrive(access), signal },
-        );
-        return answerOf(body, space, calls.owners, results);
-      });
+      return await deps.programs.use(
+        access,
+        { address, requestId },
+        untilGone(reply),
+        async ({ driver, pictures }, signal) => {
+          const { screen } = driver;
+          const { limits } = dialectOf(body.dialect);
+          const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
+          if ('error' in calls) return failedAnswer(body, space, calls);
+          const results = await runActions(
+            calls.actions,
+            {
+              perform: (events, within) => driver.perform(events, within),
+              findPointer: (within) => driver.findPointer(within),
+              takePicture: (request, within) =>
+                takePicture(pictures, { sessionId: access.session_id, request, screen, signal: within }),
+            },
+            { view: { space, screen, format: body.format }, mayDrive: mayDrive(access), signal },
+          );
+          return answerOf(body, space, calls.owners, results);
+        },
+      );
     },
   );
 }
