@@ -18,7 +18,7 @@ import { findNeko, folderOf, grant, openHouse, type House } from '../test/harnes
 import { close, median, percentile, round } from './run.ts';
 
 const CLICKS = 200;
-const PICTURES = 40;
+const PICTURES = 100;
 const WARM_UP = 10;
 /** Of 40: a process takes so long that a fifth of the clicks says enough. */
 const PROCESS_EVERY = 5;

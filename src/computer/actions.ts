@@ -5,6 +5,7 @@ import { z } from 'zod';
 export const ACTIONS_MAX = 100;
 const TEXT_MAX_LENGTH = 20_000;
 const WAIT_MAX_MS = 100_000;
+const QUIET_MAX_MS = 10_000;
 const REPEAT_MAX = 100;
 const PATH_MAX_POINTS = 256;
 const NOTCHES_MAX = 100;
@@ -15,7 +16,7 @@ export const PIXELS_PER_NOTCH = 100;
 const x = z.int();
 const y = z.int();
 const Point = z.strictObject({ x, y });
-const Region = z.strictObject({ x, y, width: z.int().min(1), height: z.int().min(1) });
+export const Region = z.strictObject({ x, y, width: z.int().min(1), height: z.int().min(1) });
 /** A chord as one word, `ctrl+s`, or its keys as a list. */
 const Keys = z.union([z.string().max(256), z.array(z.string().max(64)).min(1).max(10)]);
 const Button = z.enum(['left', 'middle', 'right', 'back', 'forward']);
@@ -26,10 +27,16 @@ const button = Button.default('left');
 const keys = Keys.optional();
 
 export const PictureFormat = z.enum(['png', 'jpeg', 'webp']);
+const scale = z.number().min(0.05).max(1).optional();
+/** The part of the pixels that may change unnoticed: by default a caret that blinks. */
+const TOLERANCE_DEFAULT = 0.001;
+export const Tolerance = z.number().min(0).max(1).default(TOLERANCE_DEFAULT);
 const picture = {
   format: PictureFormat.optional(),
   /** 1 to 100; of no meaning for png. */
   quality: z.int().min(1).max(100).optional(),
+  /** Whether an arrow shows where the pointer is. */
+  cursor: z.boolean().optional(),
   /** The hash of the picture that the program has: an equal one comes without its bytes. */
   ifChanged: z.string().max(128).optional(),
 };
@@ -39,10 +46,20 @@ export const Action = z.discriminatedUnion('type', [
     type: z.literal('screenshot'),
     ...picture,
     region: Region.optional(),
-    scale: z.number().min(0.05).max(1).optional(),
+    scale,
   }),
   /** A part of the screen in all its pixels. */
   z.strictObject({ type: z.literal('zoom'), ...picture, region: Region }),
+  /** A picture once the screen has been at rest for so long. */
+  z.strictObject({
+    type: z.literal('settled'),
+    ...picture,
+    region: Region.optional(),
+    scale,
+    quietMs: z.int().min(1).max(QUIET_MAX_MS).default(500),
+    timeoutMs: z.int().min(1).max(WAIT_MAX_MS).default(10_000),
+    tolerance: Tolerance,
+  }),
   z.strictObject({ type: z.literal('cursor_position') }),
   z.strictObject({ type: z.literal('wait'), ms: z.int().min(0).max(WAIT_MAX_MS) }),
   z.strictObject({ type: z.literal('move'), x, y, keys }),
@@ -76,4 +93,4 @@ export type Action = z.infer<typeof Action>;
 export type ActionType = Action['type'];
 
 /** What who may only watch may ask for. */
-export const WATCHING: readonly ActionType[] = ['screenshot', 'zoom', 'cursor_position', 'wait'];
+export const WATCHING: readonly ActionType[] = ['screenshot', 'zoom', 'settled', 'cursor_position', 'wait'];

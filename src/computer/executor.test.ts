@@ -107,6 +107,10 @@ class RecordingDesk implements Desk {
   async takePicture(): Promise<never> {
     throw new Error('nobody asked for a picture');
   }
+
+  async settle(): Promise<never> {
+    throw new Error('nobody asked for the screen to come to rest');
+  }
 }
 
 function wordOf(event: InputEvent): string {

@@ -4,8 +4,8 @@ import { GatewayError, toGatewayError, type FailureCode } from '../errors.ts';
 import type { InputEvent } from '../input/data-channel.ts';
 import { WATCHING, type Action, type ActionType, type PictureFormat } from './actions.ts';
 import { ControlRefusal, type Holder } from './holder.ts';
-import { planAction, type PictureRequest, type Step, type View } from './plan.ts';
-import { toSpace, type Point, type Size } from './space.ts';
+import { planAction, type PictureRequest, type SettleRequest, type Step, type View } from './plan.ts';
+import { regionToSpace, toSpace, type Point, type Region, type Size } from './space.ts';
 
 export interface Picture {
   format: z.infer<typeof PictureFormat>;
@@ -21,6 +21,14 @@ export interface Picture {
   screen: Size;
 }
 
+/** Whether a screen came to rest, after how long, and what changed since the last picture. */
+export interface Settled {
+  isQuiet: boolean;
+  ms: number;
+  /** As told, in the pixels of the picture that the program sees. */
+  changed: Region[];
+}
+
 /** A desktop as actions need it. */
 export interface Desk {
   /** Resolves once it was executed. @throws GatewayError */
@@ -28,6 +36,8 @@ export interface Desk {
   /** In the screen's pixels. */
   findPointer(signal: AbortSignal): Promise<Point>;
   takePicture(request: PictureRequest, signal: AbortSignal): Promise<Picture>;
+  /** What changed is in the screen's pixels. */
+  settle(request: SettleRequest, signal: AbortSignal): Promise<{ picture: Picture; settled: Settled }>;
 }
 
 /** For the release of what a broken-off action holds. */
@@ -41,9 +51,16 @@ export interface Failure {
   holder?: Holder;
 }
 
+/** What an action was to find. */
+export interface Found {
+  picture?: Picture;
+  settled?: Settled;
+  position?: Point;
+}
+
 /** What became of one action. One that was skipped did not run at all. */
 export type ActionResult =
-  | { type: ResultType; outcome: 'done'; ms: number; picture?: Picture; position?: Point }
+  | ({ type: ResultType; outcome: 'done'; ms: number } & Found)
   | { type: ResultType; outcome: 'failed'; ms: number; error: Failure }
   | { type: ResultType; outcome: 'skipped' };
 
@@ -54,6 +71,8 @@ export interface RunOptions {
   view: View;
   /** False for who may only watch. */
   mayDrive: boolean;
+  /** Run once before the first action, which fails with what it throws. */
+  before?: () => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -72,6 +91,11 @@ export async function runActions(actions: readonly Action[], desk: Desk, options
     } catch (thrown) {
       return failAt(actions, index, toGatewayError(thrown));
     }
+  }
+  try {
+    await options.before?.();
+  } catch (thrown) {
+    return failAt(actions, 0, toGatewayError(thrown));
   }
   const results: ActionResult[] = [];
   for (const [index, action] of actions.entries()) {
@@ -100,19 +124,19 @@ function skipped(actions: readonly Action[]): ActionResult[] {
   return actions.map(({ type }) => ({ type, outcome: 'skipped' }));
 }
 
-async function runSteps(
-  steps: readonly Step[],
-  desk: Desk,
-  { view, signal }: RunOptions,
-): Promise<{ picture?: Picture; position?: Point }> {
-  let found: { picture?: Picture; position?: Point } = {};
+async function runSteps(steps: readonly Step[], desk: Desk, { view, signal }: RunOptions): Promise<Found> {
+  let found: Found = {};
   try {
     for (const step of steps) {
       signal.throwIfAborted();
       if (step.do === 'input') await desk.perform(step.events, signal);
       else if (step.do === 'wait') await sleep(step.ms, undefined, { signal });
       else if (step.do === 'picture') found = { picture: await desk.takePicture(step.request, signal) };
-      else found = { position: toSpace(await desk.findPointer(signal), view.space, view.screen) };
+      else if (step.do === 'settle') {
+        const { picture, settled } = await desk.settle(step.request, signal);
+        const changed = settled.changed.map((region) => regionToSpace(region, view.space, view.screen));
+        found = { picture, settled: { ...settled, changed } };
+      } else found = { position: toSpace(await desk.findPointer(signal), view.space, view.screen) };
     }
     return found;
   } catch (thrown) {

@@ -15,12 +15,23 @@ export interface PictureRequest {
   /** The picture's own size. */
   size: Size;
   ifChanged: string | undefined;
+  /** Whether an arrow shows where the pointer is. */
+  hasCursor?: true;
+}
+
+/** A picture of the screen at rest: no more than `tolerance` of its pixels changed for `quietMs`. */
+export interface SettleRequest {
+  quietMs: number;
+  timeoutMs: number;
+  tolerance: number;
+  request: PictureRequest;
 }
 
 export type Step =
   | { do: 'input'; events: InputEvent[] }
   | { do: 'wait'; ms: number }
   | { do: 'picture'; request: PictureRequest }
+  | { do: 'settle'; request: SettleRequest }
   | { do: 'position' };
 
 /** What the program sees, and the screen that this is a picture of. */
@@ -45,6 +56,11 @@ export function planAction(action: Action, view: View): Step[] {
       return [{ do: 'picture', request: planScreenshot(action, view) }];
     case 'zoom':
       return [{ do: 'picture', request: planZoom(action, view) }];
+    case 'settled': {
+      const { quietMs, timeoutMs, tolerance } = action;
+      const request = { quietMs, timeoutMs, tolerance, request: planScreenshot(action, view) };
+      return [{ do: 'settle', request }];
+    }
     case 'cursor_position':
       return [{ do: 'position' }];
     case 'wait':
@@ -71,7 +87,7 @@ export function planAction(action: Action, view: View): Step[] {
   }
 }
 
-function planScreenshot(action: Extract<Action, { type: 'screenshot' }>, view: View): PictureRequest {
+function planScreenshot(action: Extract<Action, { type: 'screenshot' | 'settled' }>, view: View): PictureRequest {
   const { region, scale = 1 } = action;
   return {
     ...lookOf(action, view),
@@ -88,10 +104,15 @@ function planZoom(action: Extract<Action, { type: 'zoom' }>, view: View): Pictur
 }
 
 function lookOf(
-  { format, quality, ifChanged }: Extract<Action, { type: 'screenshot' | 'zoom' }>,
+  { format, quality, ifChanged, cursor = false }: Extract<Action, { type: 'screenshot' | 'settled' | 'zoom' }>,
   view: View,
-): Pick<PictureRequest, 'format' | 'quality' | 'ifChanged'> {
-  return { format: format ?? view.format, quality: quality ?? QUALITY_DEFAULT, ifChanged };
+): Pick<PictureRequest, 'format' | 'quality' | 'ifChanged' | 'hasCursor'> {
+  return {
+    format: format ?? view.format,
+    quality: quality ?? QUALITY_DEFAULT,
+    ifChanged,
+    ...(cursor && { hasCursor: true }),
+  };
 }
 
 function planDrag({ path, button, keys }: Extract<Action, { type: 'drag' }>, view: View): InputEvent[] {

@@ -63,6 +63,16 @@ export function toSpace({ x, y }: Point, space: Size, screen: Size): Point {
   };
 }
 
+/** The part of the picture that shows a part of the screen. */
+export function regionToSpace(region: Region, space: Size, screen: Size): Region {
+  const { x, y, width, height } = region;
+  const left = scaleEdge(x, screen.width, space.width);
+  const top = scaleEdge(y, screen.height, space.height);
+  const right = Math.ceil(((x + width) * space.width) / screen.width);
+  const bottom = Math.ceil(((y + height) * space.height) / screen.height);
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
 function scaleEdge(value: number, from: number, to: number): number {
   return Math.floor((value * to) / from);
 }

@@ -29,6 +29,13 @@ const Answer = z.object({
       error: Failed.optional(),
       position: z.object({ x: z.int(), y: z.int() }).optional(),
       picture: Picture.optional(),
+      settled: z
+        .object({
+          isQuiet: z.boolean(),
+          ms: z.number(),
+          changed: z.array(z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() })),
+        })
+        .optional(),
     }),
   ),
   outputs: z.array(z.unknown()).optional(),

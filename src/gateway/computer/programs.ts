@@ -17,6 +17,7 @@ import type { Metrics } from '../metrics.ts';
 import type { AccessRow } from '../store/tables.ts';
 import type { Leases } from './leases.ts';
 import { PictureTunnel } from './picture-tunnel.ts';
+import { Sight } from './sight.ts';
 
 /** Calls of one access that wait for the one before; one more is refused with TOO_MANY_REQUESTS. */
 const WAITING_MAX = 16;
@@ -42,7 +43,7 @@ export interface Caller {
 export interface Program {
   login: Login;
   driver: Driver;
-  pictures: PictureTunnel;
+  sight: Sight;
 }
 
 /** What one access has open here for its calls. */
@@ -183,16 +184,15 @@ export class Programs {
         login.fail(new GatewayError('ACCESS_REVOKED', 'this access was revoked'));
       const driver = await this.#join(login, log);
       const { session_id: sessionId, label: name } = access;
-      const pictures = new PictureTunnel((signal) =>
-        this.#dialPictures(access, AbortSignal.any([signal, login.signal])),
-      );
+      const tunnel = new PictureTunnel((signal) => this.#dialPictures(access, AbortSignal.any([signal, login.signal])));
+      const sight = new Sight(sessionId, tunnel);
       this.#deps.leases.enter(access.id, { sessionId, name, driver });
       void login.ended.then(() => {
         this.#deps.leases.leave(access.id);
-        pictures.close();
+        sight.close();
         return driver[Symbol.asyncDispose]();
       });
-      return { login, driver, pictures };
+      return { login, driver, sight };
     } catch (thrown) {
       onEnd();
       throw thrown;

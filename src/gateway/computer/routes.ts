@@ -1,21 +1,25 @@
 import { z } from 'zod';
-import { ACTIONS_MAX, PictureFormat, type Action } from '../../computer/actions.ts';
+import { ACTIONS_MAX, PictureFormat, Region, Tolerance, type Action } from '../../computer/actions.ts';
 import { DialectName, dialectOf } from '../../computer/dialects/dialects.ts';
 import type { Dialect } from '../../computer/dialects/dialect.ts';
 import { runActions, type ActionResult, type Failure } from '../../computer/executor.ts';
-import { fitSize, type Size } from '../../computer/space.ts';
+import { fitSize, regionToScreen, type Point, type Size } from '../../computer/space.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { accessOf, untilGone } from './calls.ts';
 import { Holder } from './lease-routes.ts';
-import { takePicture } from './pictures.ts';
 import type { Programs } from './programs.ts';
 
 const SIZE_MAX = 16_384;
 
 const Space = z.strictObject({ width: z.int().min(1).max(SIZE_MAX), height: z.int().min(1).max(SIZE_MAX) });
+const IfUnchanged = z.strictObject({
+  hash: z.string().max(128).describe('Of one of the last four pictures'),
+  region: Region.optional().describe('Only this part of the picture counts'),
+  tolerance: Tolerance,
+});
 const Body = z.strictObject({
   dialect: DialectName.default('nekogate').describe("Whose words the actions are in: our own, or a model's"),
   actions: z
@@ -25,6 +29,9 @@ const Body = z.strictObject({
     .describe('One action each, or one call of the model each: a tool_use, a computer_call'),
   space: Space.optional().describe(
     "The size of the pictures, in whose pixels the coordinates are; left out, the screen's, made smaller where the dialect's models would",
+  ),
+  ifUnchanged: IfUnchanged.optional().describe(
+    'Do nothing, and fail as SCREEN_CHANGED, if the screen is another than in this picture',
   ),
   format: PictureFormat.default('jpeg').describe('What a picture is where its action does not say'),
 });
@@ -42,6 +49,13 @@ const Result = z.object({
   ms: z.number().optional(),
   error: Failed.optional(),
   position: z.object({ x: z.int(), y: z.int() }).optional(),
+  settled: z
+    .object({
+      isQuiet: z.boolean().describe('False where it was not within timeoutMs'),
+      ms: z.number().describe('How long it went on changing'),
+      changed: z.array(Region).describe('What changed since the picture before'),
+    })
+    .optional(),
   picture: z
     .object({
       format: PictureFormat,
@@ -91,8 +105,10 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
         access,
         { address, requestId },
         untilGone(reply),
-        async ({ driver, pictures }, signal) => {
+        async ({ driver, sight }, signal) => {
           const { screen } = driver;
+          const stale = body.ifUnchanged;
+          const findPointer = (within: AbortSignal): Promise<Point> => driver.findPointer(within);
           const { limits } = dialectOf(body.dialect);
           const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
           if ('error' in calls) return failedAnswer(body, space, calls);
@@ -100,11 +116,21 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
             calls.actions,
             {
               perform: (events, within) => driver.perform(events, within),
-              findPointer: (within) => driver.findPointer(within),
-              takePicture: (request, within) =>
-                takePicture(pictures, { sessionId: access.session_id, request, screen, signal: within }),
+              findPointer,
+              takePicture: (request, within) => sight.take(request, { screen, findPointer, signal: within }),
+              settle: (request, within) => sight.settle(request, { screen, findPointer, signal: within }),
             },
-            { view: { space, screen, format: body.format }, mayDrive: mayDrive(access), signal },
+            {
+              view: { space, screen, format: body.format },
+              mayDrive: mayDrive(access),
+              ...(stale && {
+                before: async () => {
+                  const region = stale.region && regionToScreen(stale.region, space, screen);
+                  await sight.refuseIfChanged({ ...stale, region }, { screen, findPointer, signal });
+                },
+              }),
+              signal,
+            },
           );
           return answerOf(body, space, calls.owners, results);
         },

@@ -1,0 +1,87 @@
+// Programs wait for the screen to come to rest, and act only on the screen that they saw.
+import assert from 'node:assert/strict';
+import { test } from 'vitest';
+import { openHouse, paintedTerminal, startDesktop, until } from '../harness/house.ts';
+import { colourOf, openProgram, outcomesOf, pictureOf } from '../harness/program.ts';
+
+const SETTLED = { type: 'settled', quietMs: 400 };
+const TYPE_LETTERS = ['xterm', '-e', 'sh', '-c', 'stty -echo; while read -r word; do clear; seq "$word"; done'];
+/** Another screen ten times a second. */
+const RESTLESS = ['xterm', '-fullscreen', '-e', 'sh', '-c', 'while :; do seq $((RANDOM % 90)) 200; sleep 0.1; done'];
+
+test('a program gets the picture of a screen at rest, and where it changed', async () => {
+  await using house = await openHouse();
+  const program = await openProgram(house, await startDesktop(house, TYPE_LETTERS), 'controller');
+  await program.act([SETTLED]);
+
+  const { results } = await program.act([
+    { type: 'type', text: '5' },
+    { type: 'key', keys: 'Return' },
+    { ...SETTLED, tolerance: 0.0001 },
+  ]);
+  const settled = results[2]?.settled;
+  const again = await program.act([{ type: 'settled', quietMs: 200 }]);
+
+  assert.equal(settled?.isQuiet, true);
+  const [changed] = settled.changed;
+  assert.ok(changed && changed.x < 20 && changed.y < 120 && changed.width < 100 && changed.height < 120);
+  assert.deepEqual(again.results[0]?.settled?.changed, []);
+});
+
+test('a screen that never rests is shown as it is in the end, and said to be restless', async () => {
+  await using house = await openHouse();
+  const program = await openProgram(house, await startDesktop(house, RESTLESS), 'viewer');
+
+  const { ok, results } = await until(
+    'the terminal paints',
+    () => program.act([{ ...SETTLED, timeoutMs: 1500 }]),
+    (answer) => answer.results[0]?.settled?.isQuiet === false,
+  );
+
+  assert.equal(ok, true);
+  assert.ok((results[0]?.settled?.ms ?? 0) >= 1500);
+  assert.ok(results[0]?.picture?.data);
+});
+
+test('what refers to a screen that has changed does nothing, and what refers to an unchanged part is done', async () => {
+  await using house = await openHouse();
+  const sessionId = await startDesktop(house, paintedTerminal('/dev/null'));
+  const program = await openProgram(house, sessionId, 'controller');
+  await until(
+    'the terminal is blue',
+    async () => colourOf(await program.act([{ type: 'screenshot' }])),
+    (colour) => colour === 'blue',
+  );
+  const { hash } = await pictureOf(await program.act([{ type: 'settled' }]));
+  const click = { type: 'click', x: 400, y: 300 };
+  const move = { type: 'move', x: 7, y: 8 };
+
+  const first = await program.act([click], { ifUnchanged: { hash } });
+  await program.act([SETTLED]);
+  const second = await program.act([move, click], { ifUnchanged: { hash } });
+  const title = { x: 700, y: 2, width: 10, height: 10 };
+  const third = await program.act([{ type: 'cursor_position' }], { ifUnchanged: { hash, region: title } });
+  const unknown = await program.act([move], { ifUnchanged: { hash: 'f'.repeat(64) } });
+
+  assert.deepEqual(outcomesOf(first), ['done']);
+  assert.deepEqual(outcomesOf(second), ['SCREEN_CHANGED', 'skipped']);
+  assert.match(second.error?.message ?? '', /\d+x\d+ at \(\d+, \d+\)/);
+  assert.deepEqual(third.results[0]?.position, { x: 400, y: 300 });
+  assert.deepEqual(outcomesOf(unknown), ['SCREEN_CHANGED']);
+});
+
+test('the pointer is in the picture of who wants it there', async () => {
+  await using house = await openHouse();
+  const program = await openProgram(house, await startDesktop(house, ['xterm']), 'controller');
+  await program.act([{ type: 'move', x: 300, y: 200 }, SETTLED]);
+
+  const without = await pictureOf(await program.act([{ type: 'screenshot', format: 'png' }]));
+  const withPointer = await pictureOf(await program.act([{ type: 'screenshot', format: 'png', cursor: true }]));
+
+  const differing = [];
+  for (let at = 0; at < without.pixels.length; at += 3)
+    if (Math.abs((without.pixels[at] ?? 0) - (withPointer.pixels[at] ?? 0)) > 60)
+      differing.push({ x: (at / 3) % 800, y: Math.floor(at / 3 / 800) });
+  assert.ok(differing.length > 40);
+  assert.ok(differing.every(({ x, y }) => x >= 300 && x < 314 && y >= 200 && y < 220));
+});
