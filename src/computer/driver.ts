@@ -148,7 +148,8 @@ export class Driver implements AsyncDisposable {
   }
 
   #leaveTo(id: string): void {
-    if (this.stand !== 'driving') return;
+    // Of two programs that took free controls at once, the later one's request asks the other; only people take over.
+    if (this.stand !== 'driving' || this.#findProgram(id)) return;
     const forget = (): void => {
       this.#takenOver = undefined;
       this.onChange();

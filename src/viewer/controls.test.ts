@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { InputEvent } from '../input/data-channel.ts';
 import { Controls } from './controls.ts';
+import type { Program } from './messages.ts';
 import { Room } from './room.ts';
 
 const PRESS: InputEvent = { type: 'button', down: true, button: 1 };
@@ -148,6 +149,26 @@ test('input that waits when the connection is lost is not sent to whoever comes 
 
   expect(desk.sent).toEqual([]);
   expect(desk.notices).toEqual(['The connection was lost: the desktop did not get that.']);
+});
+
+test('a program that drives is told from a person, and so is one that waits for control to be handed back', () => {
+  const desk = openDesk();
+  const program = { id: 'other', name: 'agent', isDriving: true, untilMs: 60_000 };
+  const tell = (programs: Program[]): void => desk.room.apply({ event: 'gateway/lease', payload: { programs } });
+  tell([program]);
+
+  expect(desk.controls.status.program).toBeUndefined();
+  desk.give('other');
+  expect(desk.controls.status.program).toEqual(program);
+  expect(desk.controls.claim()).toBe(false);
+  expect(desk.notices).toEqual(['Grace is driving. Take over in the bar below.']);
+
+  tell([{ ...program, isDriving: false }]);
+  desk.give('me');
+  expect(desk.controls.status.program).toMatchObject({ name: 'agent', isDriving: false });
+
+  tell([]);
+  expect(desk.controls.status.program).toBeUndefined();
 });
 
 function openDesk({ canHost = true } = {}) {

@@ -7,6 +7,7 @@ import type { Logins } from '../logins/logins.ts';
 const QUEUE_MAX = 16;
 /** A hold that is drawn out by less is not told to viewers: a program acts many times a second. */
 const TOLD_MS = 5000;
+const RELEASE_MS = 5000;
 
 export interface LeasesOptions {
   /** How long a program keeps the controls after it last acted. */
@@ -128,7 +129,8 @@ export class Leases {
   #endHoldInTime(sessionId: string): () => void {
     const holder = this.#of(sessionId).find(({ driver }) => driver.stand === 'driving');
     if (!holder) return () => undefined;
-    const end = (): void => void holder.driver.release(AbortSignal.timeout(TOLD_MS)).catch(() => undefined);
+    // Where it fails, its login is ending, and the controls with it.
+    const end = (): void => void holder.driver.release(AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
     const timer = setTimeout(end, Math.max(0, holder.until - Date.now()));
     return () => clearTimeout(timer);
   }
