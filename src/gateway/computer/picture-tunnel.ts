@@ -24,7 +24,7 @@ export class PictureTunnel {
   /** One JPEG of the whole screen; not while another is awaited. @throws GatewayError | the signal's reason */
   async ask(head: PictureHead, signal: AbortSignal): Promise<Buffer> {
     const kept = this.#socket;
-    const socket = kept?.readyState === kept?.OPEN && kept ? kept : await this.#dial(signal);
+    const socket = kept && kept.readyState === kept.OPEN ? kept : await this.#dial(signal);
     this.#socket = socket;
     const cut = (): void => socket.terminate();
     signal.addEventListener('abort', cut);
