@@ -16,6 +16,11 @@ export async function measureTree(root: number, windowMs: number): Promise<{ cpu
   };
 }
 
+/** What processes and all below them take now. */
+export function memoryKb(roots: readonly number[]): number {
+  return roots.flatMap(treeOf).reduce((sum, pid) => sum + pssOf(pid), 0);
+}
+
 function treeOf(root: number): number[] {
   const all = listProcesses();
   const found = new Set([root]);

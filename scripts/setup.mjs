@@ -47,6 +47,8 @@ const TESTS = [
   { packages: ['openssh-client'], has: () => hasProgram('ssh') },
   { packages: ['openssh-server'], has: () => existsSync('/usr/sbin/sshd') },
   { packages: ['coturn'], has: () => hasProgram('turnserver') },
+  { packages: ['websockify'], has: () => hasProgram('websockify') },
+  { packages: ['tigervnc-viewer'], has: () => hasProgram('xtigervncviewer') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 
