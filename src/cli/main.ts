@@ -24,6 +24,10 @@ const SUBCOMMANDS: Record<string, Subcommand> = {
     summary: 'one supervised desktop, without a gateway',
     run: async (args, environment) => (await import('./desktop.ts')).runDesktop(args, environment),
   },
+  vnc: {
+    summary: 'a session for VNC clients on this machine',
+    run: async (args, environment) => (await import('./vnc.ts')).runVnc(args, environment),
+  },
   'docker-proxy': {
     summary: 'a remote Docker host as if it were local; `docker-proxy status` shows it',
     run: async (args, environment) => (await import('./docker-proxy.ts')).runDockerProxy(args, environment),

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isLoopback } from '../address.ts';
 import { GatewayError } from '../errors.ts';
 import { KEEPALIVE_MS, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
 import { Accesses } from './access/accesses.ts';
@@ -280,8 +281,4 @@ async function listen(app: App, host: string, port: number): Promise<string> {
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
   return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

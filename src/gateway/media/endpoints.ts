@@ -1,30 +1,23 @@
 import { isIP, isIPv6 } from 'node:net';
+import { parsePlace, type Place } from '../../address.ts';
 import { GatewayError } from '../../errors.ts';
 import { ownAddresses } from '../../own-addresses.ts';
 import { ENDPOINTS_MAX, type Endpoint } from '../../protocol/ice.ts';
 
 /** Where media over TCP is taken, and which addresses viewers are told; empty: where it listens. */
-export interface TcpMediaOptions {
-  host: string;
-  port: number;
+export interface TcpMediaOptions extends Place {
   addresses: readonly string[];
 }
 
 /** Reads `[ADDRESS:]PORT`. @throws GatewayError BAD_REQUEST */
 export function parseTcpMedia(text: string, addresses: readonly string[]): TcpMediaOptions {
-  const [, bracketed, plain, port = ''] = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):)?(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain ?? '0.0.0.0';
-  if (isIP(host) === 0 || port === '' || Number(port) > 65_535)
-    throw new GatewayError(
-      'BAD_REQUEST',
-      `--tcp-media ${text} is not like 59900, 192.0.2.7:59900 or [2001:db8::7]:59900`,
-    );
+  const place = parsePlace(text, { flag: '--tcp-media', host: '0.0.0.0' });
   const wrong = addresses.find((address) => isIP(address) === 0);
   if (wrong !== undefined)
     throw new GatewayError('BAD_REQUEST', `--tcp-media-address ${wrong} is no IP address; browsers take no names here`);
   if (addresses.length > ENDPOINTS_MAX)
     throw new GatewayError('BAD_REQUEST', `--tcp-media-address may be given ${ENDPOINTS_MAX} times`);
-  return { host, port: Number(port), addresses };
+  return { ...place, addresses };
 }
 
 /** What viewers are told of a listener that has this port. */
