@@ -14,7 +14,8 @@ const RECORD = join(OUTPUT, '.build.json');
 const BuildRecord = z.object({ inputs: z.array(z.string()).min(1), outputs: z.array(z.string()), hash: z.string() });
 
 /**
- * Builds `viewer.js` (an ES module that defines the element), `vnc.js` (which it fetches to show a desktop by VNC), `view.js`, `view.css` and `view.html`, with source maps.
+ * Builds `viewer.js` (an ES module that defines the element), `vnc.js` (which it fetches to show a desktop by VNC), `view.js`, `view.css` and `view.html`, and the same
+ * of `vnc-view` (a page that shows and drives a desktop by VNC alone), with source maps.
  * Resolves to whether anything had to be built. Files are replaced one by one, so that a gateway that runs never serves half a file.
  */
 export async function buildViewer(): Promise<boolean> {
@@ -29,6 +30,9 @@ export async function buildViewer(): Promise<boolean> {
         { in: 'src/viewer/page/view.ts', out: 'view' },
         { in: 'src/viewer/page/view.css', out: 'view' },
         { in: 'src/viewer/page/view.html', out: 'view' },
+        { in: 'src/viewer/page/vnc-view.ts', out: 'vnc-view' },
+        { in: 'src/viewer/page/vnc-view.css', out: 'vnc-view' },
+        { in: 'src/viewer/page/vnc-view.html', out: 'vnc-view' },
       ],
       outdir: scratch,
       bundle: true,

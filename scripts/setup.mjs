@@ -31,6 +31,7 @@ const DESKTOP = [
 ];
 const TESTS = [
   { packages: ['postgresql'], has: () => existsSync('/usr/lib/postgresql') },
+  { packages: ['openssl'], has: () => hasProgram('openssl') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
   { packages: ['xdotool'], has: () => hasProgram('xdotool') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },

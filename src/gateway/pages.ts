@@ -16,6 +16,12 @@ export interface PagesOptions {
 const config = { allow: 'public' } as const;
 const schema = { hide: true };
 
+/** The viewer, and a page for VNC alone. */
+const VIEWS = [
+  ['/view/:sessionId', 'view.html'],
+  ['/view/:sessionId/vnc', 'vnc-view.html'],
+] as const;
+
 /** The few pages that a person sees: the viewer, the front door, the API's description. */
 export async function addPages(app: App, { viewerDir }: PagesOptions): Promise<void> {
   await app.register(fastifyStatic, {
@@ -26,15 +32,13 @@ export async function addPages(app: App, { viewerDir }: PagesOptions): Promise<v
     etag: true,
     dotfiles: 'deny',
   });
-  app.get(
-    '/view/:sessionId',
-    { config, schema: { ...schema, params: z.object({ sessionId: Id }) } },
-    async (_request, reply) => {
-      if (!existsSync(join(viewerDir, 'view.html')))
+  for (const [path, file] of VIEWS) {
+    app.get(path, { config, schema: { ...schema, params: z.object({ sessionId: Id }) } }, async (_request, reply) => {
+      if (!existsSync(join(viewerDir, file)))
         throw new GatewayError('NOT_FOUND', 'the viewer is not built; run "npm run build:viewer"');
-      return reply.header('cache-control', 'no-cache').sendFile('view.html');
-    },
-  );
+      return reply.header('cache-control', 'no-cache').sendFile(file);
+    });
+  }
   app.get('/assets/*', { config, schema }, async (request, reply) => {
     const { '*': path } = z.object({ '*': z.string() }).parse(request.params);
     return reply.header('cache-control', 'no-cache').sendFile(path);

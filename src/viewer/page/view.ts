@@ -1,7 +1,7 @@
 // The page at /view/:session. The access comes in the fragment, which browsers send to nobody.
 import type { NekoViewer, ViewerState } from '../index.ts';
+import { takeAccess } from './access.ts';
 
-const FRAGMENT = /^#(?:.*&)?access=([^&]+)/;
 const TITLES: Record<ViewerState['name'], string> = {
   connecting: 'Connecting',
   live: 'Desktop',
@@ -27,17 +27,6 @@ function open(viewer: NekoViewer, session: string): void {
   const access = takeAccess(session);
   if (access === undefined) viewer.connect();
   else viewer.access = access;
-}
-
-/** The access of the address bar, which loses it and so keeps it out of history and screenshots; else that of before a reload. */
-function takeAccess(session: string): string | undefined {
-  const key = `nekogate.access.${session}`;
-  const given = FRAGMENT.exec(location.hash)?.[1];
-  if (given === undefined) return sessionStorage.getItem(key) ?? undefined;
-  history.replaceState(null, '', `${location.pathname}${location.search}`);
-  const access = decodeURIComponent(given);
-  sessionStorage.setItem(key, access);
-  return access;
 }
 
 await customElements.whenDefined('neko-viewer');

@@ -4,6 +4,8 @@ declare module '@novnc/novnc' {
     /** ServerInit was read. */
     connect: CustomEvent<object>;
     disconnect: CustomEvent<{ clean: boolean }>;
+    /** What was copied on the desktop. */
+    clipboard: CustomEvent<{ text: string }>;
   }
 
   export default class RFB extends EventTarget {
@@ -14,6 +16,8 @@ declare module '@novnc/novnc' {
     focusOnClick: boolean;
     background: string;
     disconnect(): void;
+    focus(): void;
+    clipboardPasteFrom(text: string): void;
     addEventListener<E extends keyof RfbEvents>(type: E, listener: (event: RfbEvents[E]) => void): void;
   }
 }
