@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { isLoopback } from '../address.ts';
 import { GatewayError } from '../errors.ts';
-import { KEEPALIVE_MS, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
+import { KEEPALIVE_MS, TUNNEL_DIAL_MS, VNC_STALL_MS } from '../protocol/limits.ts';
 import { Accesses } from './access/accesses.ts';
 import { addAccessRoutes } from './access/routes.ts';
 import { loadAdminToken } from './admin-token.ts';
@@ -45,6 +45,7 @@ import { WarmPools } from './templates/warm-pools.ts';
 import { Tunnels } from './tunnels/tunnels.ts';
 import { UpgradeRouter } from './upgrade.ts';
 import { createVncDoor } from './vnc/door.ts';
+import { RfbListener, type RfbListenerOptions } from './vnc/rfb-listener.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** How late the end of an idle session, a restart, or a new session of a pool may come. */
@@ -83,11 +84,14 @@ export interface GatewayOptions {
   logger: Logger;
   /** Where viewers' media may come in by TCP; left out, nowhere. */
   tcpMedia?: TcpMediaOptions | undefined;
+  /** Where VNC clients may come in by TCP, inside TLS; left out, nowhere. */
+  rfb?: RfbListenerOptions | undefined;
   /** How often agents say that they are well; degraded at twice, offline at three times that. */
   heartbeatMs?: number;
   keepAliveMs?: number;
   tunnelDialMs?: number;
   vncPatienceMs?: number;
+  vncStallMs?: number;
   /** How long a program's login, and with it the controls, stay for its next call. */
   programIdleMs?: number;
   /** How often it looks for sessions that are idle, over their time or to be restarted, and for pools. */
@@ -101,6 +105,8 @@ export class Gateway {
   /** Where it listens. */
   readonly url: string;
   readonly adminToken: string;
+  /** Where VNC clients come in by TCP, if they may. */
+  readonly rfbPort: number | undefined;
   readonly #stop: () => Promise<void>;
   #stopping: Promise<void> | undefined;
 
@@ -117,15 +123,21 @@ export class Gateway {
 
     const gateway = await wire({ store, adminToken, audit, log }, options);
     starting.defer(() => gateway.stop());
-    const url = await gateway.listen();
+    const { url, rfbPort } = await gateway.listen();
     signal?.throwIfAborted();
     const owned = starting.move();
-    return new Gateway({ url, adminToken, stop: () => owned.disposeAsync() });
+    return new Gateway({ url, adminToken, rfbPort, stop: () => owned.disposeAsync() });
   }
 
-  private constructor(parts: { url: string; adminToken: string; stop: () => Promise<void> }) {
+  private constructor(parts: {
+    url: string;
+    adminToken: string;
+    rfbPort: number | undefined;
+    stop: () => Promise<void>;
+  }) {
     this.url = parts.url;
     this.adminToken = parts.adminToken;
+    this.rfbPort = parts.rfbPort;
     this.#stop = parts.stop;
   }
 
@@ -147,7 +159,7 @@ interface Foundation {
 }
 
 interface Wired {
-  listen(): Promise<string>;
+  listen(): Promise<{ url: string; rfbPort: number | undefined }>;
   stop(): Promise<void>;
 }
 
@@ -169,6 +181,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     onSpent: (rung, seconds) => metrics.mediaSeconds.inc({ rung }, seconds),
   });
   let tcp: TcpListener | undefined;
+  let rfb: RfbListener | undefined;
   const { programIdleMs = PROGRAM_IDLE_MS } = options;
   const leases = new Leases(logins, { holdMs: programIdleMs });
   const programs = new Programs(
@@ -229,7 +242,10 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     log,
     doors: [
       createSignalingDoor(doorDeps),
-      createVncDoor(doorDeps, { patienceMs: options.vncPatienceMs ?? VNC_PATIENCE_MS }),
+      createVncDoor(doorDeps, {
+        patienceMs: options.vncPatienceMs ?? VNC_PATIENCE_MS,
+        stallMs: options.vncStallMs ?? VNC_STALL_MS,
+      }),
       tunnels.createDoor({ agents, auth }),
       tunnels.createSpareDoor({ agents, auth, hub }),
       ...createConnectDoors({ agents, auth, hub, greeter, connection, log }),
@@ -244,7 +260,9 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   return {
     listen: async () => {
       if (options.tcpMedia) tcp = await TcpListener.open(options.tcpMedia, { offers, tunnels, metrics, log });
-      return (url = await listen(app, host, port));
+      if (options.rfb) rfb = await RfbListener.open({ server: app.server, auth, log }, options.rfb);
+      url = await listen(app, host, port);
+      return { url, rfbPort: rfb?.port };
     },
     stop: async () => {
       const closed = app.close();
@@ -254,6 +272,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
       programs.stop();
       await logins.stop();
       await tcp?.stop();
+      await rfb?.stop();
       await upgrades.stop();
       tunnels.stop();
       await hub.stop();

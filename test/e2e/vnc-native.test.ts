@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, test } from 'vitest';
 import { z } from 'zod';
 import { encodePasswordFile } from '../../src/rfb/password.ts';
+import { makeCertificate, type Certificate } from '../harness/certificate.ts';
 import { temporaryFolder } from '../harness/folder.ts';
 import { grant, openHouse, paintedTerminal, startDesktop, until, type House } from '../harness/house.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
@@ -19,11 +20,16 @@ const PASSWORD = 'tellnone';
 /** It must not try again by itself, nor put anything over the picture. */
 const TIGERVNC = 'xtigervncviewer -FullScreen=1 -RemoteResize=0 -ReconnectOnError=0 -AlertOnFatalError=0'.split(' ');
 
+let certificate: Certificate;
 let house: House;
 beforeAll(async () => {
-  house = await openHouse();
+  certificate = await makeCertificate();
+  house = await openHouse({ rfb: { place: { host: '127.0.0.1', port: 0 }, tls: certificate } });
 });
-afterAll(() => house[Symbol.asyncDispose]());
+afterAll(async () => {
+  await house[Symbol.asyncDispose]();
+  await certificate[Symbol.asyncDispose]();
+});
 
 function startBridge(sessionId: string, token: string, args: string[]): Program {
   const gateway = ['--gateway', house.gateway.url];
@@ -41,6 +47,15 @@ async function untilColour(client: RfbClient, colour: string): Promise<void> {
     },
     (pixel) => pixel === colour,
   );
+}
+
+async function clickAndType(person: RfbClient): Promise<void> {
+  await untilColour(person, BLUE);
+  person.click(400, 300);
+  await untilColour(person, RED);
+  for (const key of 'typed') person.key(key.charCodeAt(0));
+  person.key(RETURN);
+  await untilColour(person, GREEN);
 }
 
 test('TigerVNC joins a session by `nekogate vnc`: its picture is there, and a click and a line typed in it arrive', async () => {
@@ -61,16 +76,32 @@ test('TigerVNC joins a session by `nekogate vnc`: its picture is there, and a cl
     `127.0.0.1::${port}`,
   ]);
   await using person = await RfbClient.open(house.gateway.url, desk, (await grant(house, desk, 'owner')).token);
-  await untilColour(person, BLUE);
-  person.click(400, 300);
-  await untilColour(person, RED);
-  for (const key of 'typed') person.key(key.charCodeAt(0));
-  person.key(RETURN);
-  await untilColour(person, GREEN);
+  await clickAndType(person);
 
   assert.equal(readFileSync(file, 'utf8'), 'typed');
   await house.callApi('DELETE', `/api/v1/sessions/${desk}`, z.unknown());
   await bridge.until(/"a VNC client has left"/);
   bridge.kill('SIGINT');
   assert.deepEqual(await bridge.exited, { code: 0, signal: null });
+});
+
+test("TigerVNC joins a session at the gateway's own listener, the session its name and the token its password, in TLS", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, 'typed');
+  const watched = await startDesktop(house, paintedTerminal(file));
+  const { token } = await grant(house, watched, 'controller');
+
+  const desk = await startDesktop(house, [
+    'env',
+    `VNC_USERNAME=${watched}`,
+    `VNC_PASSWORD=${token}`,
+    ...TIGERVNC,
+    '-SecurityTypes=X509Plain',
+    `-X509CA=${certificate.certFile}`,
+    `localhost::${house.gateway.rfbPort}`,
+  ]);
+  await using person = await RfbClient.open(house.gateway.url, desk, (await grant(house, desk, 'owner')).token);
+  await clickAndType(person);
+
+  assert.equal(readFileSync(file, 'utf8'), 'typed');
 });

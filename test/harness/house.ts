@@ -14,6 +14,7 @@ import { listSessionFolders } from '../../src/desktop/folder.ts';
 import { findState, readOrder } from '../../src/desktop/state.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import type { TcpMediaOptions } from '../../src/gateway/media/endpoints.ts';
+import type { RfbListenerOptions } from '../../src/gateway/vnc/rfb-listener.ts';
 import { NekoClient } from '../../src/neko/client.ts';
 import { LOGIN_GRACE_MS } from '../../src/protocol/login.ts';
 import type { Role } from '../../src/protocol/session.ts';
@@ -46,6 +47,7 @@ export async function openHouse({
   loginGraceMs = LOGIN_GRACE_MS,
   turn,
   tcpMedia,
+  rfb,
   runtime,
   agentId = 'host-1',
   maxSessions = 8,
@@ -62,6 +64,8 @@ export async function openHouse({
   turn?: TurnServers;
   /** Where the gateway takes media over TCP. */
   tcpMedia?: TcpMediaOptions;
+  /** Where the gateway takes VNC clients by TCP. */
+  rfb?: RfbListenerOptions;
   /** How its sessions run; local processes when left out. */
   runtime?: RuntimeChoice;
   agentId?: string;
@@ -91,6 +95,7 @@ export async function openHouse({
     corsOrigins: [],
     viewerDir: viewerDir(),
     tcpMedia,
+    rfb,
     logger: log,
     ...(programIdleMs !== undefined && { programIdleMs }),
   };

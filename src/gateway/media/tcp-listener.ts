@@ -7,6 +7,7 @@ import type { Endpoint } from '../../protocol/ice.ts';
 import { DATAGRAM_MAX_BYTES, KEEPALIVE_MS, MEDIA_QUEUE_MAX_BYTES } from '../../protocol/limits.ts';
 import { closedOf, closeSocket, CLOSE_NORMAL } from '../../websocket/closing.ts';
 import { keepAlive } from '../../websocket/keep-alive.ts';
+import { count } from '../count.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Tunnels } from '../tunnels/tunnels.ts';
 import { endpointsOf, type TcpMediaOptions } from './endpoints.ts';
@@ -196,18 +197,4 @@ async function join(socket: Socket, tunnel: WebSocket, frames: Frames): Promise<
   tunnel.resume();
   if (socket.destroyed) tunnel.terminate();
   await closedOf(tunnel);
-}
-
-/** Counts one more until it is disposed of. @throws GatewayError TOO_MANY_REQUESTS beyond the limit */
-function count(counts: Map<string, number>, key: string, max: number): Disposable {
-  const before = counts.get(key) ?? 0;
-  if (before >= max) throw new GatewayError('TOO_MANY_REQUESTS', `${max} connections are open, as many as may be`);
-  counts.set(key, before + 1);
-  return {
-    [Symbol.dispose]: () => {
-      const now = (counts.get(key) ?? 0) - 1;
-      if (now > 0) counts.set(key, now);
-      else counts.delete(key);
-    },
-  };
 }

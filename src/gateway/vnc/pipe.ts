@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { GatewayError, toGatewayError } from '../../errors.ts';
-import { VNC_QUEUE_BYTES, VNC_STALL_MS } from '../../protocol/limits.ts';
+import { VNC_QUEUE_BYTES } from '../../protocol/limits.ts';
 import type { Role } from '../../protocol/session.ts';
 import { ClientFilter } from '../../rfb/client-filter.ts';
 import { welcomeClient } from '../../rfb/client-side.ts';
@@ -14,6 +14,8 @@ export interface VncPipeOptions {
   role: Role;
   /** Time that a client has for its handshake, and for the next bytes of a message that it began; then it is CLIENT_SILENT. */
   patienceMs: number;
+  /** Time that either end may leave all that waits for it. */
+  stallMs: number;
   metrics: Pick<Metrics, 'vncBytes'>;
 }
 
@@ -26,10 +28,10 @@ const NOTHING = new Uint8Array(0);
 export function pipeVnc(
   client: WebSocket,
   tunnel: WebSocket,
-  { role, patienceMs, metrics }: VncPipeOptions,
+  { role, patienceMs, stallMs, metrics }: VncPipeOptions,
   onFailure: (failure: GatewayError) => void,
 ): Pipe {
-  const limits = { queueBytes: VNC_QUEUE_BYTES, stallMs: VNC_STALL_MS };
+  const limits = { queueBytes: VNC_QUEUE_BYTES, stallMs };
   const toDesktop = new Flow(client, {
     ...limits,
     onStall: () => fail(new GatewayError('VNC_LOST', "the desktop's VNC server takes nothing any more")),

@@ -7,6 +7,7 @@ import { ByteReader } from '../../../test/harness/rfb-client.ts';
 import type { ScriptedAgent } from '../../../test/harness/scripted-agent.ts';
 import { closeOf, type Closed } from '../../../test/harness/socket-pair.ts';
 import type { Role } from '../../protocol/session.ts';
+import type { GatewayOptions } from '../gateway.ts';
 import { encodeEncodings } from '../../rfb/client-messages.ts';
 
 const VERSION = Buffer.from('RFB 003.008\n');
@@ -20,15 +21,17 @@ let plane: ControlPlane;
 let agent: ScriptedAgent;
 let sessionId: string;
 
-beforeEach(async () => {
-  plane = await ControlPlane.start({ vncPatienceMs: PATIENCE_MS });
+async function start(options: Partial<GatewayOptions> = {}): Promise<void> {
+  plane = await ControlPlane.start({ vncPatienceMs: PATIENCE_MS, ...options });
   agent = await plane.connectAgent();
   sessionId = await plane.startSession();
-});
-afterEach(async () => {
+}
+async function stop(): Promise<void> {
   await agent[Symbol.asyncDispose]();
   await plane[Symbol.asyncDispose]();
-});
+}
+beforeEach(() => start());
+afterEach(stop);
 
 interface End {
   socket: WebSocket;
@@ -353,6 +356,23 @@ test('a client that reads slowly holds its own desktop back, loses nothing, and 
   assert.isAbove(slow.tunnel.socket.bufferedAmount, 1_000_000, 'the rest waits where it came from');
   slow.client.socket.resume();
   assert.ok(bulk.equals(await slow.client.reader.read(bulk.length)));
+});
+
+test('a client that takes nothing any more is given up, and so is a desktop', async () => {
+  await stop();
+  await start({ vncStallMs: 100 });
+  const slow = await openJoined('viewer');
+  const stuck = await openJoined('controller');
+  const clipboard = Buffer.concat([Buffer.from('06000000000fa000', 'hex'), randomBytes(0xfa000)]);
+  await stopReading(slow.client);
+  await stopReading(stuck.tunnel);
+
+  for (let sent = 0; sent < 400; sent += 1) slow.tunnel.socket.send(randomBytes(64_000));
+  for (let round = 0; round < 24; round += 1)
+    for (let at = 0; at < clipboard.length; at += 64_000) stuck.client.socket.send(clipboard.subarray(at, at + 64_000));
+
+  assert.deepEqual(await slow.tunnel.closed, { code: 4408, reason: 'CLIENT_SLOW' });
+  assert.deepEqual(await stuck.client.closed, { code: 4502, reason: 'VNC_LOST' });
 });
 
 test('a desktop that reads slowly holds its client back, and nothing is lost', async () => {
