@@ -20,6 +20,7 @@ export async function joinVnc(
   { socket: tunnel, closed: tunnelClosed }: ClientSocket,
   server: Socket,
   signal: AbortSignal,
+  { stallMs = VNC_STALL_MS }: { stallMs?: number | undefined } = {},
 ): Promise<Failure> {
   const end = Promise.withResolvers<Failure>();
   const fail = (failure: GatewayError): void => {
@@ -30,7 +31,7 @@ export async function joinVnc(
     end.resolve({ code: failure.code, message: failure.message });
   };
   const onStall = (): void => fail(new GatewayError('VNC_LOST', 'the VNC server takes nothing any more'));
-  const limits = { queueBytes: VNC_QUEUE_BYTES, stallMs: VNC_STALL_MS };
+  const limits = { queueBytes: VNC_QUEUE_BYTES, stallMs };
   const toServer = new Flow(tunnel, { ...limits, onStall });
   const toViewer = new Flow(server, { ...limits, onStall: () => tunnel.terminate() });
   const endKeepAlive = keepAlive(tunnel, KEEPALIVE_MS, () => tunnel.terminate());

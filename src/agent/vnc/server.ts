@@ -11,7 +11,7 @@ export interface VncAddress {
 }
 
 /** From the connection to the end of its handshake; then it is given up with VNC_FAILED. */
-export const VNC_SERVER_MS = 5000;
+const VNC_SERVER_MS = 5000;
 
 /**
  * Connects to a VNC server and goes through its handshake, up to and with ClientInit. Resolves with a paused socket that brings ServerInit

@@ -15,6 +15,10 @@ export interface VncTunnelsOptions {
   serverOf: (sessionId: string) => VncAddress | undefined;
   send: SendToGateway;
   log: Logger;
+  /** Time that a VNC server has for its handshake. */
+  serverMs?: number;
+  /** Time that either end may leave all that waits for it. */
+  stallMs?: number;
 }
 
 interface Tunnel {
@@ -39,7 +43,7 @@ export class VncTunnels {
    * @throws GatewayError VNC_NOT_AVAILABLE | VNC_FAILED | LOGIN_LIMIT | SHUTTING_DOWN, or why it was ended meanwhile
    */
   async open({ tunnelId, sessionId }: VncTunnelOpen, dial: () => Promise<ClientSocket>): Promise<void> {
-    const { serverOf, send } = this.#options;
+    const { serverOf, send, serverMs, stallMs } = this.#options;
     if (this.#stopped) throw new GatewayError('SHUTTING_DOWN', 'the agent is shutting down');
     if (this.#tunnels.size >= TUNNELS_MAX)
       throw new GatewayError('LOGIN_LIMIT', `this host has ${TUNNELS_MAX} VNC tunnels, as many as it may`);
@@ -54,11 +58,11 @@ export class VncTunnels {
       done.resolve();
     };
     try {
-      const server = await enterVncServer(address, abort.signal);
+      const server = await enterVncServer(address, abort.signal, { withinMs: serverMs });
       try {
         send('vnc_ready', { tunnelId, sessionId });
         const client = await dial();
-        void joinVnc(client, server, abort.signal).then((reason) => {
+        void joinVnc(client, server, abort.signal, { stallMs }).then((reason) => {
           this.#report(tunnelId, sessionId, reason);
           finish();
         });

@@ -64,12 +64,13 @@ async function readFrom(socket: Socket, length: number): Promise<Buffer> {
 }
 
 /** Tunnels of one agent; `join` opens one to the fake server, and resolves with all its ends. */
-function openTunnels(address: VncAddress | undefined) {
+function openTunnels(address: VncAddress | undefined, options: { stallMs?: number } = {}) {
   const said: { type: string; payload: unknown }[] = [];
   const tunnels = new VncTunnels({
     serverOf: () => address,
     send: <T extends keyof AgentPayloads>(type: T, payload: AgentPayloads[T]) => void said.push({ type, payload }),
     log: pino({ level: 'silent' }),
+    ...options,
   });
   const open = (pair: SocketPair, sessionId = 's-1'): Promise<void> => {
     pair.dialled.pause();
@@ -124,6 +125,16 @@ describe('the VNC server of a session', () => {
     assert.include(await hungUp, { code: 'VNC_FAILED' });
     assert.include(await enterVncServer(gone, never).catch((error: unknown) => error), { code: 'VNC_FAILED' });
     assert.include(await givenUp, { code: 'SESSION_ENDED' });
+  });
+
+  test('may say nothing: it is given up in time, and its connection with it', async () => {
+    await using server = await openServer(GREETING.subarray(0, 5));
+    const entering = enterVncServer(server.address, never, { withinMs: 50 }).catch((error: unknown) => error);
+    const socket = await server.accepted();
+    socket.resume();
+
+    assert.include(await entering, { code: 'VNC_FAILED' });
+    await once(socket, 'end');
   });
 
   test('gives each client a connection of its own, and what comes with the greeting is not lost', async () => {
@@ -212,6 +223,19 @@ describe('a VNC tunnel', () => {
 
     await tunnels.stop(END);
     assert.equal(socket.destroyed, false);
+  });
+
+  test('ends when its VNC server takes nothing any more', async () => {
+    await using server = await openServer();
+    const { join, tunnels } = openTunnels(server.address, { stallMs: 100 });
+    const { socket, viewer, closed } = await join(server);
+    socket.pause();
+
+    for (let sent = 0; sent < 24; sent += 1) viewer.send(randomBytes(1_000_000));
+
+    assert.deepEqual(await closed, { code: 4502, reason: 'VNC_LOST' });
+    socket.destroy();
+    await tunnels.stop(END);
   });
 
   test('ends with its session, alone, and with the agent', async () => {
