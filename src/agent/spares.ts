@@ -4,6 +4,7 @@ import { KEEPALIVE_MS, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
 import { SPARES_PER_AGENT, type SpareClaim } from '../protocol/spare.ts';
 import { holdFrames } from '../websocket/hold.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
+import { maskingOf } from './masking.ts';
 
 /** Between two tries after one that failed; a gateway without this door has tunnels dialled as they are asked for. */
 const RETRY_MS = 10_000;
@@ -71,7 +72,12 @@ export class Spares {
 
   #dial(): void {
     const { url, dial, log } = this.#options;
-    const socket = new WebSocket(url, { ...dial, perMessageDeflate: false, handshakeTimeout: TUNNEL_DIAL_MS });
+    const socket = new WebSocket(url, {
+      ...dial,
+      ...maskingOf(url),
+      perMessageDeflate: false,
+      handshakeTimeout: TUNNEL_DIAL_MS,
+    });
     this.#all.add(socket);
     socket.on('error', (error) => log.debug({ reason: error.message }, 'a spare tunnel failed'));
     socket.once('open', () => {

@@ -8,6 +8,7 @@ import { closedOf, closeWith } from '../websocket/closing.ts';
 import type { SendToGateway } from './commands.ts';
 import type { LoginTable } from './logins.ts';
 import { joinToStreamer } from './media-tunnel.ts';
+import { maskingOf } from './masking.ts';
 import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko, showScreen } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
@@ -152,7 +153,7 @@ export class Tunnels {
       maxPayload: SIGNALING_FRAME_MAX_BYTES,
       perMessageDeflate: false,
       handshakeTimeout: TUNNEL_DIAL_MS,
-      ...(kind === 'vnc' && isUnreadable(this.#options.url) && { generateMask: leaveUnmasked }),
+      ...maskingOf(this.#options.url),
     });
     const client = clientSocket(socket);
     await new Promise<void>((resolve, reject) => {
@@ -168,18 +169,4 @@ export class Tunnels {
     this.#options.log.debug({ tunnelId, kind }, 'a tunnel is open');
     return client;
   }
-}
-
-/** Whether nothing between the two ends sees the bytes of a WebSocket: inside TLS, and inside this host. */
-function isUnreadable(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === 'wss:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
-}
-
-/**
- * Masks keep proxies that read along from taking a frame for something else (RFC 6455, 10.3). Where none can, a mask of zeros, which `ws`
- * passes over at both ends, carries pictures twice as fast.
- */
-function leaveUnmasked(mask: Buffer): void {
-  mask.fill(0);
 }
