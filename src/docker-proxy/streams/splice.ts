@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { Duplex, type Writable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { ByteReader } from './byte-reader.ts';
 
 /** Two directions of one stream, as the rest of the room uses it. */
@@ -29,10 +29,36 @@ export function send(to: Writable, bytes: Buffer | string): Promise<void> {
   });
 }
 
-/** Carries everything one way, and then the end. */
+/** Carries everything one way, and then the end. @throws when either side goes before the end */
 export async function pump(from: ByteReader, to: Writable): Promise<void> {
-  for (let piece = await from.read(); piece !== undefined; piece = await from.read()) await send(to, piece);
+  const first = await from.read();
+  if (first !== undefined) {
+    await send(to, first);
+    await flow(await from.release(), to);
+  }
   to.end();
+}
+
+function flow(from: Readable, to: Writable): Promise<void> {
+  if (from.readableEnded) return Promise.resolve();
+  if (from.destroyed || to.destroyed) return Promise.reject(new Error('a side is gone'));
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      from.unpipe(to).off('end', onEnd).off('close', onLoss).off('error', onLoss);
+      to.off('close', onLoss).off('error', onLoss);
+    };
+    const onEnd = (): void => {
+      settle();
+      resolve();
+    };
+    const onLoss = (): void => {
+      settle();
+      reject(new Error('a side left'));
+    };
+    from.on('end', onEnd).on('close', onLoss).on('error', onLoss);
+    to.on('close', onLoss).on('error', onLoss);
+    from.pipe(to, { end: false });
+  });
 }
 
 /** Carries everything both ways, each way's end by itself; resolves once both have ended. A failure of one side resets the other. */
