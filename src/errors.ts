@@ -71,6 +71,8 @@ const FAILURES = {
   SSH_HOST_KEY_CHANGED: { status: 502, close: 4502, retryable: false },
   SSH_AUTH_FAILED: { status: 502, close: 4502, retryable: false },
   SSH_FORWARDING_REFUSED: { status: 502, close: 4502, retryable: false },
+  FILES_PAUSED: { status: 409, close: 4409, retryable: false },
+  FILES_FAILED: { status: 500, close: 4500, retryable: true },
   PORT_TAKEN: { status: 500, close: 4500, retryable: true },
   // The link to one client.
   CLIENT_SILENT: { status: 408, close: 4408, retryable: true },

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { z } from 'zod';
 import type { Environment } from '../config.ts';
-import { STATUS_PATH } from '../docker-proxy/planner.ts';
+import { FLUSH_PATH, STATUS_PATH } from '../docker-proxy/planner.ts';
 import { ProxyStatus, startDockerProxy } from '../docker-proxy/proxy.ts';
 import type { DoorAddress } from '../docker-proxy/door/door.ts';
 import { SshLink, type RemoteDocker } from '../docker-proxy/ssh/link.ts';
@@ -16,6 +16,7 @@ import { aborted, untilSignal } from './signals.ts';
 
 const USAGE = `usage: nekogate docker-proxy --ssh USER@HOST [--socket PATH | --listen 127.0.0.1:23750] …
        nekogate docker-proxy status [--json] [--socket PATH | --listen ADDRESS:PORT]
+       nekogate docker-proxy flush [--socket PATH | --listen ADDRESS:PORT]
        nekogate docker-proxy context create|remove [NAME] [--socket PATH | --listen ADDRESS:PORT]
 
   --ssh USER@HOST     the remote host, as ssh takes it; ~/.ssh/config counts. Also as --ssh-user and --ssh-host HOST:PORT
@@ -27,7 +28,10 @@ const USAGE = `usage: nekogate docker-proxy --ssh USER@HOST [--socket PATH | --l
   --socket PATH       where Docker's clients find the proxy (docker-proxy.sock in the runtime folder), for this user alone
   --listen ADDRESS:PORT
                       on TCP instead, of the loopback only: every program of this machine can use it then
-  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker; options win over it
+  --allow-path PATH   a local folder of which containers may get something by -v; may be given again; all folders when it isn't
+  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker, AllowedPaths; options win over it
+
+\`flush\` returns once every folder of running containers is the same on both sides.
 
 Point docker at it: export DOCKER_HOST=unix://…/docker-proxy.sock, or \`context create\` and \`docker context use nekogate\`.
 `;
@@ -38,6 +42,7 @@ const ConfigFile = z.strictObject({
   SSHHost: z.string().optional(),
   SSHKeyPath: z.string().optional(),
   RemoteDocker: z.string().optional(),
+  AllowedPaths: z.array(z.string()).optional(),
 });
 
 const OPTIONS = {
@@ -50,6 +55,7 @@ const OPTIONS = {
   'remote-docker': { type: 'string' },
   socket: { type: 'string' },
   listen: { type: 'string' },
+  'allow-path': { type: 'string', multiple: true },
   config: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
@@ -69,6 +75,7 @@ export async function runDockerProxy(args: string[], environment: Environment): 
   const file = values.config === undefined ? {} : ConfigFile.parse(JSON.parse(await readFile(values.config, 'utf8')));
   const address = addressOf({ socket: values.socket, listen: values.listen ?? file.ListenAddr }, environment);
   if (command === 'status' && rest.length === 0) return showStatus(address, values.json ?? false);
+  if (command === 'flush' && rest.length === 0) return flush(address);
   if (command === 'context') return changeContext(rest, address);
   const destination = destinationOf({
     ssh: values.ssh,
@@ -87,7 +94,12 @@ export async function runDockerProxy(args: string[], environment: Environment): 
     { ...destination, keyFile, configFile: values['ssh-config'] },
     parseRemoteDocker(values['remote-docker'] ?? file.RemoteDocker ?? 'unix:///var/run/docker.sock'),
   );
-  await using proxy = await startDockerProxy(remote, { address, dataDir: environment.dataDir, log });
+  await using proxy = await startDockerProxy(remote, {
+    address,
+    dataDir: environment.dataDir,
+    allowedPaths: values['allow-path'] ?? file.AllowedPaths,
+    log,
+  });
   process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
   await aborted(stop);
   return 0;
@@ -153,24 +165,41 @@ async function showStatus(address: DoorAddress, asJson: boolean): Promise<number
     ];
     process.stdout.write(`${line.join('\t')}\n`);
   }
+  for (const { local, direction, state, done, total, failure } of status.folders)
+    process.stdout.write(`${local}\t${direction}\t${failure ?? `${state} (${done} of ${total})`}\n`);
   return 0;
 }
 
+async function flush(address: DoorAddress): Promise<number> {
+  const { status, text } = await ask(address, 'POST', FLUSH_PATH);
+  if (status === 200) return 0;
+  process.stderr.write(`${Refusal.parse(JSON.parse(text)).message}\n`);
+  return 1;
+}
+
+const Refusal = z.object({ message: z.string() });
+
 async function readStatus(address: DoorAddress): Promise<ProxyStatus> {
+  const { text } = await ask(address, 'GET', STATUS_PATH);
+  return ProxyStatus.parse(JSON.parse(text));
+}
+
+async function ask(address: DoorAddress, method: string, path: string): Promise<{ status: number; text: string }> {
   const place = address.kind === 'socket' ? { socketPath: address.path } : { host: address.host, port: address.port };
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  request({ ...place, path: STATUS_PATH }, (answer) => {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+  request({ ...place, method, path }, (answer) => {
     let text = '';
     answer.setEncoding('utf8');
-    answer.on('data', (piece: string) => (text += piece)).on('end', () => resolve(text));
+    answer
+      .on('data', (piece: string) => (text += piece))
+      .on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
   })
     .on('error', reject)
     .end();
-  const text = await promise.catch((cause: unknown) => {
+  return promise.catch((cause: unknown) => {
     const where = address.kind === 'socket' ? address.path : `${address.host}:${address.port}`;
     throw new GatewayError('NOT_FOUND', `no docker proxy answers at ${where}`, { cause });
   });
-  return ProxyStatus.parse(JSON.parse(text));
 }
 
 /** By the docker client itself, which knows where its contexts lie. */

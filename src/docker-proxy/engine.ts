@@ -4,14 +4,11 @@ import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
 import { bodyPieces, readBody, responseFraming, type Framing } from './http/body.ts';
 import { parseResponseHead, readHead } from './http/head.ts';
+import { OWNER_LABEL } from './labels.ts';
 import { ByteReader } from './streams/byte-reader.ts';
 import { send } from './streams/splice.ts';
 
 export type DialDocker = () => Promise<Duplex>;
-
-/** Label keys of the containers that this proxy looks after. */
-export const OWNER_LABEL = 'nekogate.docker-proxy.owner';
-export const ASKED_LABEL = 'nekogate.docker-proxy.asked';
 
 const PublishedPort = z.object({ HostIp: z.string(), HostPort: z.string() });
 
@@ -26,7 +23,14 @@ export const Inspected = z.object({
 });
 export type Inspected = z.infer<typeof Inspected>;
 
-const Listed = z.array(z.object({ Id: z.string() }));
+const Listed = z.array(
+  z.object({
+    Id: z.string(),
+    State: z.string().optional(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+  }),
+);
+export type Listed = z.infer<typeof Listed>;
 const Image = z.object({ Config: z.object({ ExposedPorts: z.record(z.string(), z.unknown()).nullish() }).nullish() });
 const Event = z.object({ Action: z.string(), Actor: z.object({ ID: z.string() }) });
 
@@ -47,11 +51,11 @@ export class Engine {
     return this.#get(`/containers/${encodeURIComponent(ref)}/json`, Inspected);
   }
 
-  /** Ids of an owner's containers, in any state. */
-  async listContainers(owner: string): Promise<string[]> {
+  /** An owner's containers, in any state. */
+  async listContainers(owner: string): Promise<Listed> {
     const filters = JSON.stringify({ label: [`${OWNER_LABEL}=${owner}`] });
     const listed = await this.#get(`/containers/json?all=1&filters=${encodeURIComponent(filters)}`, Listed);
-    return (listed ?? []).map(({ Id }) => Id);
+    return listed ?? [];
   }
 
   /** What an image exposes, like `80/tcp`; nothing when it isn't there. */

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { openDoor, type DoorAddress } from './door/door.ts';
 import { Engine } from './engine.ts';
+import { Folders } from './files/folders.ts';
 import { createPlanner } from './planner.ts';
 import { PortChoices } from './ports/choices.ts';
 import { Forwards } from './ports/forwards.ts';
@@ -14,6 +15,8 @@ export interface DockerProxyOptions {
   address: DoorAddress;
   /** Where this machine's name for itself and its ports lie, over restarts. */
   dataDir: string;
+  /** Local folders of which containers may get something; all when it is left out. */
+  allowedPaths?: readonly string[] | undefined;
   log: Logger;
 }
 
@@ -45,6 +48,17 @@ export const ProxyStatus = z.object({
       failure: z.string().optional(),
     }),
   ),
+  folders: z.array(
+    z.object({
+      local: z.string(),
+      remote: z.string(),
+      direction: z.enum(['both ways', 'to the remote']),
+      state: z.enum(['syncing', 'in step', 'paused', 'failing']),
+      done: z.number(),
+      total: z.number(),
+      failure: z.string().optional(),
+    }),
+  ),
 });
 export type ProxyStatus = z.infer<typeof ProxyStatus>;
 
@@ -58,8 +72,16 @@ export async function startDockerProxy(remote: RemoteHost, options: DockerProxyO
   const choices = await PortChoices.open(join(dataDir, 'docker-proxy-ports.json'), log);
   const forwards = new Forwards({ engine, remote, choices, owner, log });
   opening.defer(() => forwards.stop());
-  const status = (): ProxyStatus => ({ ssh: remote.health(), forwards: forwards.status() });
-  const planner = createPlanner({ engine, forwards, owner, status });
+  const folders = new Folders({ engine, remote, owner, log });
+  opening.defer(() => folders.stop());
+  const status = (): ProxyStatus => ({
+    ssh: remote.health(),
+    forwards: forwards.status(),
+    folders: folders.status(),
+  });
+  const ownSocket = address.kind === 'socket' ? address.path : undefined;
+  const sources = { remote, owner, ownSocket, allowedPaths: options.allowedPaths };
+  const planner = createPlanner({ engine, forwards, folders, sources, owner, status });
   const door = opening.use(await openDoor({ dialDocker: (lane) => remote.dialDocker(lane), planner, log }, address));
   const owned = opening.move();
   return { url: door.url, [Symbol.asyncDispose]: () => owned.disposeAsync() };

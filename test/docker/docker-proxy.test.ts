@@ -4,91 +4,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { pino } from 'pino';
-import { assert, inject, test } from 'vitest';
-import { startDockerProxy, type DockerProxy } from '../../src/docker-proxy/proxy.ts';
-import { SshLink } from '../../src/docker-proxy/ssh/link.ts';
-import { dockerAt, type Docker } from '../harness/docker.ts';
-import { temporaryFolder } from '../harness/folder.ts';
-import { readAll } from '../harness/hostile-engine.ts';
+import { assert, test } from 'vitest';
+import type { Docker } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
 import { freePort } from '../harness/ports.ts';
 import { startProgram } from '../harness/programs.ts';
-import { startSshd, type Sshd } from '../harness/sshd.ts';
-
-const log = pino({ level: 'silent' });
-/** Says its line to whoever connects, then hears them out. */
-const LISTEN =
-  'use Socket; socket(S, AF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1); bind(S, sockaddr_in(80, INADDR_ANY)) or die; listen(S, 9);';
-const SERVER = `${LISTEN} while (accept(C, S)) { print C "hello\\n"; close C }`;
-/** A network of its own, whose addresses nothing else on this machine has. */
-const NETWORK = 'nekogate-proxied';
-const SERVE = ['--network', NETWORK, '--entrypoint', 'perl', DESKTOP_IMAGE, '-e', SERVER];
-
-interface Setting extends AsyncDisposable {
-  folder: string;
-  sshd: Sshd;
-  /** The daemon itself. */
-  direct: Docker;
-  /** The daemon through the proxy. */
-  docker: Docker;
-  openProxy(): Promise<DockerProxy>;
-  run(...args: string[]): Promise<string>;
-}
-
-async function setUp(): Promise<Setting> {
-  await using opening = new AsyncDisposableStack();
-  const direct = dockerAt(inject('dockerHost'));
-  const { path: folder } = opening.use(await temporaryFolder());
-  const sshd = opening.use(await startSshd(folder));
-  const openProxy = (): Promise<DockerProxy> =>
-    startDockerProxy(
-      new SshLink(
-        { log, agentSocket: undefined, acceptNewHostKeys: false },
-        { host: 'remote', configFile: sshd.configFile },
-        { kind: 'socket', path: direct.host.replace('unix://', '') },
-      ),
-      { address: { kind: 'socket', path: join(folder, 'docker.sock') }, dataDir: join(folder, 'data'), log },
-    );
-  opening.defer(async () => {
-    const ids = (await direct.run(['ps', '--all', '--quiet', '--filter', 'name=proxied-'])).split('\n').filter(Boolean);
-    if (ids.length > 0) await direct.run(['rm', '--force', '--volumes', ...ids]);
-    await direct.run(['network', 'rm', NETWORK]);
-  });
-  await direct.run(['network', 'create', NETWORK]);
-  const docker = dockerAt(`unix://${join(folder, 'docker.sock')}`);
-  const owned = opening.move();
-  return {
-    folder,
-    sshd,
-    direct,
-    docker,
-    openProxy,
-    run: (...args) => docker.run(args),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function say(port: number, host = '127.0.0.1'): Promise<string> {
-  const socket = createConnection({ port, host, allowHalfOpen: true });
-  try {
-    return await readAll(socket);
-  } catch (error) {
-    return String(error);
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** Starts are answered when the tunnel is up; the program behind it may need a moment more. */
-function untilHello(port: number, host?: string): Promise<string> {
-  return until(
-    'the container answers',
-    () => say(port, host),
-    (answer) => answer === 'hello\n',
-  );
-}
+import { LISTEN, NETWORK, say, SERVE, SERVER, setUpProxied as setUp, untilHello } from '../harness/proxied-docker.ts';
 
 test('a published port is on this machine when `docker run` returns, and inspect, ps and port show what was asked for', async () => {
   await using at = await setUp();

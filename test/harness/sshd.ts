@@ -57,6 +57,8 @@ export async function startSshd(folder: string, settings: readonly string[] = []
     `PidFile ${file('pid')}`,
     'StrictModes no',
     'UsePAM no',
+    // Homes of the remote are ours: what is written there goes with the folder.
+    `Subsystem sftp internal-sftp -d ${folder}`,
     'PasswordAuthentication no',
     'PermitRootLogin yes',
     'MaxStartups 100',

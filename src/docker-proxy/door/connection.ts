@@ -189,8 +189,14 @@ class ClientConnection {
       if (plan?.editAnswer && framing.kind !== 'none' && !answer.headers.has('content-encoding'))
         await this.#passEdited(answer, upstream, plan.editAnswer);
       else {
+        if (framing.kind === 'none') await plan?.beforeEnd?.();
         await send(this.#client.stream, answer.bytes);
         if (framing.kind === 'unframed') return 'unframed';
+        if (plan?.beforeEnd && framing.kind !== 'none') {
+          // `wait` sends its head at once and its body at the end.
+          await upstream.reader.peek();
+          await plan.beforeEnd();
+        }
         await passBody(upstream.reader, this.#client.stream, framing);
       }
       const isLast =

@@ -14,6 +14,8 @@ export interface Plan {
   editAnswer?: (status: number, body: Buffer) => Promise<Buffer>;
   /** Once the daemon has answered, and before the client is told. */
   after?: (status: number) => Promise<void>;
+  /** Once the body of the answer comes, of which the client has had the head; nothing that comes is held up longer than this. */
+  beforeEnd?: () => Promise<void>;
   /** The call ended without an answer. */
   lost?: () => void;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ASKED_LABEL, OWNER_LABEL, type Inspected } from '../engine.ts';
+import type { Inspected } from '../engine.ts';
+import { ASKED_LABEL, OWNER_LABEL } from '../labels.ts';
 
 const Binding = z.object({ HostIp: z.string().optional(), HostPort: z.string().optional() });
 const Bindings = z.record(z.string(), z.array(Binding).nullable());

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { assert, test } from 'vitest';
 import { temporaryFolder } from '../../../test/harness/folder.ts';
 import { startHostileEngine } from '../../../test/harness/hostile-engine.ts';
-import { ASKED_LABEL, Engine, OWNER_LABEL } from '../engine.ts';
-import { showInspect } from './answers.ts';
+import { Engine } from '../engine.ts';
+import { ASKED_LABEL, OWNER_LABEL } from '../labels.ts';
+import { showInspect } from '../answers.ts';
 import { rewriteCreate } from './create.ts';
 
 const OWNER = 'me';

@@ -1,7 +1,8 @@
 import { GatewayError } from '../../errors.ts';
-import { ASKED_LABEL, OWNER_LABEL, type Engine } from '../engine.ts';
+import type { Engine } from '../engine.ts';
+import { addLabels, ASKED_LABEL, OWNER_LABEL } from '../labels.ts';
 import { Asked, wishesOf } from './asked.ts';
-import { findMembers, JsonEdit, membersOf, valueOf } from './json-edit.ts';
+import { findMembers, JsonEdit, membersOf, valueOf } from '../json-edit.ts';
 
 /** At the remote: nobody else's way in, and no number that two users could want. */
 const REMOTE_BINDING = [{ HostIp: '127.0.0.1', HostPort: '' }];
@@ -50,17 +51,8 @@ export async function rewriteCreate(engine: Engine, owner: string, body: Buffer)
   if (bindingNodes.length === 0) edit.add(hostConfig, 'PortBindings', remote);
   for (const node of allNodes) edit.replace(node, false);
   const labels = { [OWNER_LABEL]: owner, [ASKED_LABEL]: JSON.stringify(asked.data) };
-  const labelNode = findMembers(edit.root, 'Labels').at(-1);
-  if (labelNode?.type === 'object') addAll(edit, labelNode, labels);
-  else if (labelNode) edit.replace(labelNode, labels);
-  else edit.add(edit.root, 'Labels', labels);
+  addLabels(edit, labels);
   return edit.toBuffer();
-}
-
-function addAll(edit: JsonEdit, object: Parameters<JsonEdit['add']>[0], members: Record<string, string>): void {
-  const isEmpty = membersOf(object).length === 0;
-  if (isEmpty) edit.replace(object, members);
-  else for (const [key, value] of Object.entries(members)) edit.add(object, key, value);
 }
 
 function mergeMaps(maps: readonly unknown[]): Record<string, unknown> {
@@ -69,6 +61,3 @@ function mergeMaps(maps: readonly unknown[]): Record<string, unknown> {
     if (typeof map === 'object' && map !== null) for (const [port, list] of Object.entries(map)) merged[port] = list;
   return merged;
 }
-
-/** Images keep the labels of the container that they are made of; an empty one says that there is nothing to look after. */
-export const COMMIT_CHANGES = [OWNER_LABEL, ASKED_LABEL].map((label) => `LABEL ${label}=""`);

@@ -6,7 +6,8 @@ import { temporaryFolder } from '../../../test/harness/folder.ts';
 import { readAll, startHostileEngine } from '../../../test/harness/hostile-engine.ts';
 import { until } from '../../../test/harness/house.ts';
 import { freePort, listenOnAnyPort } from '../../../test/harness/ports.ts';
-import { ASKED_LABEL, Engine, OWNER_LABEL } from '../engine.ts';
+import { Engine } from '../engine.ts';
+import { ASKED_LABEL, OWNER_LABEL } from '../labels.ts';
 import { PortChoices } from './choices.ts';
 import { Forwards } from './forwards.ts';
 

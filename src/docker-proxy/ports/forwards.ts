@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import type { Engine, Inspected } from '../engine.ts';
+import { follow } from '../follow.ts';
 import type { RemoteHost } from '../remote.ts';
 import { ByteReader } from '../streams/byte-reader.ts';
 import { reset, splice } from '../streams/splice.ts';
@@ -49,10 +49,6 @@ interface Forward {
   connections: Map<string, number>;
 }
 
-const RETRY_MIN_MS = 1000;
-const RETRY_MAX_MS = 30_000;
-/** The daemon drops events for slow readers, and says nothing. */
-const LOOK_ALL_MS = 60_000;
 /** Containers that are looked at together. */
 const LOOKS_AT_ONCE = 8;
 
@@ -71,7 +67,14 @@ export class Forwards {
 
   constructor(deps: ForwardsDeps) {
     this.#deps = deps;
-    this.#watching = this.#watch();
+    this.#watching = follow(
+      deps,
+      {
+        onAll: (containers) => this.#lookAtAll(containers.map(({ Id }) => Id)),
+        onOne: (id) => this.#look(id),
+      },
+      this.#stopping.signal,
+    );
   }
 
   /**
@@ -137,44 +140,11 @@ export class Forwards {
     await this.#deps.choices.close();
   }
 
-  async #watch(): Promise<void> {
-    const { engine, owner, log } = this.#deps;
-    const { signal } = this.#stopping;
-    let retryMs = RETRY_MIN_MS;
-    let said = '';
-    const timer = setInterval(() => void this.#lookAtAll(), LOOK_ALL_MS);
-    while (!signal.aborted) {
-      const onOpen = (): void => {
-        retryMs = RETRY_MIN_MS;
-        said = '';
-        void this.#lookAtAll();
-      };
-      try {
-        await engine.watch(owner, { onOpen, onEvent: (id) => void this.#look(id) }, signal);
-      } catch (error) {
-        const { message } = toGatewayError(error);
-        if (!signal.aborted && message !== said)
-          log.warn({ err: error }, `the daemon's events are lost; they are asked for again: ${message}`);
-        said = message;
-      }
-      // Ended early by the stop.
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
-      retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
-    }
-    clearInterval(timer);
-  }
-
-  async #lookAtAll(): Promise<void> {
-    const { engine, owner, choices, log } = this.#deps;
-    try {
-      const ids = await engine.listContainers(owner);
-      choices.keep(ids);
-      const all = [...new Set([...ids, ...this.#forwards.keys()])];
-      for (let at = 0; at < all.length; at += LOOKS_AT_ONCE)
-        await Promise.all(all.slice(at, at + LOOKS_AT_ONCE).map((id) => this.#look(id)));
-    } catch (error) {
-      log.debug({ err: error }, 'the containers could not be looked at; the next look comes');
-    }
+  async #lookAtAll(ids: readonly string[]): Promise<void> {
+    this.#deps.choices.keep(ids);
+    const all = [...new Set([...ids, ...this.#forwards.keys()])];
+    for (let at = 0; at < all.length; at += LOOKS_AT_ONCE)
+      await Promise.all(all.slice(at, at + LOOKS_AT_ONCE).map((id) => this.#look(id)));
   }
 
   /** Makes the ports of one container what its state asks for. Never rejects: what can't be done now, the next look does. */

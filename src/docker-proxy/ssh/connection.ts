@@ -2,11 +2,12 @@ import type { Duplex } from 'node:stream';
 import type ssh2 from 'ssh2';
 import type { ClientChannel } from 'ssh2';
 import { GatewayError } from '../../errors.ts';
+import { RemoteFiles } from '../files/remote-files.ts';
 import { reset } from '../streams/splice.ts';
 
 /** Channel opens may never be answered, by sshd or by what it dials. */
 const OPEN_MS = 10_000;
-/** sshd's MaxSessions (10 unless set) counts sessions of a connection, not forwards; two are left for others. */
+/** sshd's MaxSessions (10 unless set) counts sessions of a connection, not forwards; two are left, of which SFTP takes one. */
 export const SESSIONS_MAX = 8;
 
 /** What a channel leads to, as seen from the remote host. */
@@ -19,6 +20,7 @@ export type ChannelTarget =
 export class SshConnection {
   readonly #client: ssh2.Client;
   readonly #channels = new Set<Duplex>();
+  #files: Promise<RemoteFiles> | undefined;
   #sessions = 0;
   #alive = true;
   /** Resolves once the connection is gone, however that came. */
@@ -100,6 +102,32 @@ export class SshConnection {
         // ssh2 throws when its socket is gone already.
         settle(new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost', { cause: error }), undefined);
       }
+    });
+  }
+
+  /** SFTP on one more session; every call has the same one while it lives. @throws GatewayError SSH_UNREACHABLE */
+  openFiles(): Promise<RemoteFiles> {
+    this.#files ??= this.#openFiles().catch((error: unknown) => {
+      this.#files = undefined;
+      throw error;
+    });
+    return this.#files;
+  }
+
+  #openFiles(): Promise<RemoteFiles> {
+    return new Promise((resolve, reject) => {
+      const refuse = (why: string, cause?: unknown): void =>
+        reject(new GatewayError('SSH_UNREACHABLE', `no SFTP on the remote host, which files need: ${why}`, { cause }));
+      const timer = setTimeout(() => refuse(`no answer within ${OPEN_MS} ms`), OPEN_MS);
+      void this.closed.then(() => refuse('the connection is lost'));
+      if (!this.#alive) return refuse('the connection is lost');
+      this.#client.sftp((error, sftp) => {
+        clearTimeout(timer);
+        if (error) return refuse(error.message, error);
+        const files = new RemoteFiles(sftp);
+        sftp.once('close', () => (this.#files = undefined));
+        resolve(files);
+      });
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { GatewayError, toGatewayError } from '../../errors.ts';
+import type { RemoteFiles } from '../files/remote-files.ts';
 import type { Lane, LinkHealth, RemoteHost } from '../remote.ts';
 import { connectSsh, type SshDeps } from './connect.ts';
 import { isProhibited, SshConnection, type ChannelTarget } from './connection.ts';
@@ -8,6 +9,7 @@ import type { SshDestination } from './settings.ts';
 /** Where the daemon listens, as seen from the remote host. */
 export type RemoteDocker = Exclude<ChannelTarget, { kind: 'command' }>;
 
+const USUAL_SOCKET = '/var/run/docker.sock';
 /** Docker's own way over SSH, for an sshd that forwards no unix sockets. */
 const DIAL_STDIO = 'docker system dial-stdio';
 const PROBE_MS = 10_000;
@@ -23,6 +25,10 @@ export class SshLink implements RemoteHost {
   constructor(deps: SshDeps, destination: SshDestination, docker: RemoteDocker) {
     this.#docker = docker;
     this.#lanes = { control: new SshLane(deps, destination), bulk: new SshLane(deps, destination) };
+  }
+
+  get dockerSocket(): string {
+    return this.#docker.kind === 'socket' ? this.#docker.path : USUAL_SOCKET;
   }
 
   async dialDocker(lane: Lane): Promise<Duplex> {
@@ -41,6 +47,11 @@ export class SshLink implements RemoteHost {
   async dialPort(port: number): Promise<Duplex> {
     const connection = await this.#lanes.bulk.connection();
     return connection.open({ kind: 'tcp', host: '127.0.0.1', port });
+  }
+
+  async openFiles(): Promise<RemoteFiles> {
+    const connection = await this.#lanes.bulk.connection();
+    return connection.openFiles();
   }
 
   async checkForwarding(): Promise<void> {
@@ -81,8 +92,7 @@ export class SshLink implements RemoteHost {
     }
     const { path } = this.#docker;
     // Its settings are the remote user's own; only another socket than the usual one has to be named.
-    const command =
-      path === '/var/run/docker.sock' ? DIAL_STDIO : `docker --host ${quote(`unix://${path}`)} system dial-stdio`;
+    const command = path === USUAL_SOCKET ? DIAL_STDIO : `docker --host ${quote(`unix://${path}`)} system dial-stdio`;
     if (!(await this.#answers(connection, command)))
       throw new GatewayError(
         'DOCKER_UNAVAILABLE',

@@ -1,7 +1,9 @@
-import { ASKED_LABEL, OWNER_LABEL } from '../engine.ts';
-import { Asked } from './asked.ts';
-import type { Forwards } from './forwards.ts';
+import type { z } from 'zod';
+import { Carried } from './files/carried.ts';
 import { findMembers, JsonEdit, membersOf, valueOf } from './json-edit.ts';
+import { ASKED_LABEL, FILES_LABEL, isOurs, OWNER_LABEL } from './labels.ts';
+import { Asked } from './ports/asked.ts';
+import type { Forwards } from './ports/forwards.ts';
 
 type JsonNode = JsonEdit['root'];
 
@@ -14,11 +16,17 @@ export interface AnswerDeps {
 export function showInspect({ forwards, owner }: AnswerDeps, body: Buffer): Buffer {
   const edit = JsonEdit.parse(body);
   const labels = findMembers(findMembers(edit?.root, 'Config')[0], 'Labels')[0];
-  const asked = askedOf(labels, owner);
-  if (edit === undefined || labels === undefined || asked === undefined) return body;
-  const id = String(valueOf(findMembers(edit.root, 'Id')[0]));
+  if (edit === undefined || labels === undefined || !isOwned(labels, owner)) return body;
   edit.remove(labels, isOurs);
   const [hostConfig] = findMembers(edit.root, 'HostConfig');
+  const carried = readLabel(labels, FILES_LABEL, Carried);
+  if (carried) {
+    for (const key of ['Binds', 'Mounts']) showSources(edit, findMembers(hostConfig, key)[0], carried);
+    showSources(edit, findMembers(edit.root, 'Mounts')[0], carried);
+  }
+  const asked = readLabel(labels, ASKED_LABEL, Asked);
+  if (asked === undefined) return edit.toBuffer();
+  const id = String(valueOf(findMembers(edit.root, 'Id')[0]));
   for (const node of findMembers(hostConfig, 'PortBindings')) edit.replace(node, asked.bindings);
   for (const node of findMembers(hostConfig, 'PublishAllPorts')) edit.replace(node, asked.all);
   const [ports] = findMembers(findMembers(edit.root, 'NetworkSettings')[0], 'Ports');
@@ -36,12 +44,26 @@ export function showList({ forwards, owner }: AnswerDeps, body: Buffer): Buffer 
   if (edit?.root.type !== 'array') return body;
   for (const container of edit.root.children ?? []) {
     const labels = findMembers(container, 'Labels')[0];
-    if (labels === undefined || askedOf(labels, owner) === undefined) continue;
+    if (labels === undefined || !isOwned(labels, owner)) continue;
     edit.remove(labels, isOurs);
+    const carried = readLabel(labels, FILES_LABEL, Carried);
+    if (carried) showSources(edit, findMembers(container, 'Mounts')[0], carried);
+    if (readLabel(labels, ASKED_LABEL, Asked) === undefined) continue;
     const id = String(valueOf(findMembers(container, 'Id')[0]));
     for (const ports of findMembers(container, 'Ports')) edit.replace(ports, showPorts(ports, id, forwards));
   }
   return edit.toBuffer();
+}
+
+/** Of a list of `source:target` or of objects with a Source. */
+function showSources(edit: JsonEdit, list: JsonNode | undefined, carried: Carried): void {
+  for (const node of list?.children ?? []) {
+    const source = node.type === 'object' ? findMembers(node, 'Source')[0] : node;
+    const text = valueOf(source);
+    if (source === undefined || typeof text !== 'string') continue;
+    const found = carried.find(({ remote }) => text === remote || (source === node && text.startsWith(`${remote}:`)));
+    if (found) edit.replace(source, found.asked + text.slice(found.remote.length));
+  }
 }
 
 function showPorts(ports: JsonNode, id: string, forwards: Pick<Forwards, 'shown'>): unknown[] {
@@ -59,18 +81,22 @@ function showPorts(ports: JsonNode, id: string, forwards: Pick<Forwards, 'shown'
   });
 }
 
-function askedOf(labels: JsonNode | undefined, owner: string): Asked | undefined {
-  const read = (key: string): unknown => valueOf(membersOf(labels).find((member) => member.key === key)?.value);
-  const asked = read(ASKED_LABEL);
-  if (read(OWNER_LABEL) !== owner || typeof asked !== 'string') return undefined;
+function isOwned(labels: JsonNode, owner: string): boolean {
+  return memberOf(labels, OWNER_LABEL) === owner;
+}
+
+/** @returns undefined when the label isn't there, or wasn't written by us */
+function readLabel<T>(labels: JsonNode, label: string, schema: z.ZodType<T>): T | undefined {
+  const text = memberOf(labels, label);
+  if (typeof text !== 'string') return undefined;
   try {
-    return Asked.parse(JSON.parse(asked));
+    return schema.parse(JSON.parse(text));
   } catch {
-    // Not written by us.
+    // Inherited from an image.
     return undefined;
   }
 }
 
-function isOurs(label: string): boolean {
-  return label === OWNER_LABEL || label === ASKED_LABEL;
+function memberOf(object: JsonNode, key: string): unknown {
+  return valueOf(membersOf(object).find((member) => member.key === key)?.value);
 }

@@ -1,0 +1,185 @@
+import type { Logger } from 'pino';
+import type { Engine, Listed } from '../engine.ts';
+import { follow } from '../follow.ts';
+import type { RemoteHost } from '../remote.ts';
+import { readCarried, type Carried } from './carried.ts';
+import { removeRemoteFolder } from './remote-root.ts';
+import { SyncedFolder, type FolderStatus } from './synced-folder.ts';
+
+export interface FoldersDeps {
+  engine: Engine;
+  remote: Pick<RemoteHost, 'openFiles'>;
+  owner: string;
+  log: Logger;
+}
+
+/** A start under way: its folders are kept in step until then at least. */
+export interface HeldFolders {
+  release(): Promise<void>;
+}
+
+interface Wanted {
+  place: NonNullable<Carried[number]['folder']>;
+  isTwoWay: boolean;
+  isUp: boolean;
+}
+
+const UP = ['running', 'restarting', 'paused'];
+
+/** The folders of an owner's containers: in step while one of them runs, on the remote host while one of them exists. One folder serves all that name it. */
+export class Folders {
+  readonly #deps: FoldersDeps;
+  /** By their place on the remote host. */
+  readonly #open = new Map<string, SyncedFolder>();
+  /** Of every container that was seen, also when it is gone by now. */
+  readonly #carried = new Map<string, Carried>();
+  readonly #holds = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  readonly #watching: Promise<void>;
+  #reviewing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(deps: FoldersDeps) {
+    this.#deps = deps;
+    const review = (): Promise<void> => this.#review();
+    this.#watching = follow(deps, { onAll: review, onOne: review }, this.#stopping.signal);
+  }
+
+  /**
+   * Resolves once the folders of a container that is about to start are the same on both sides.
+   * @throws GatewayError when they can't be
+   */
+  async hold(ref: string): Promise<HeldFolders | undefined> {
+    const { engine, owner } = this.#deps;
+    const container = await engine.findContainer(ref);
+    const carried = readCarried(container?.Config.Labels, owner);
+    if (container === undefined || carried.every(({ folder }) => folder === undefined)) return undefined;
+    const { Id: id } = container;
+    this.#carried.set(id, carried);
+    this.#holds.set(id, (this.#holds.get(id) ?? 0) + 1);
+    const release = async (): Promise<void> => {
+      this.#holds.set(id, (this.#holds.get(id) ?? 1) - 1);
+      if (this.#holds.get(id) === 0) this.#holds.delete(id);
+      await this.#review();
+    };
+    try {
+      // What is open already learns here that one more container writes to it.
+      await this.#review();
+      await Promise.all(this.#foldersOf(id).map((folder) => folder.sync()));
+    } catch (error) {
+      await release();
+      throw error;
+    }
+    return { release };
+  }
+
+  /** Which container is meant, for `settle`, after it is gone too. */
+  async identify(ref: string): Promise<string | undefined> {
+    if (this.#carried.size === 0) return undefined;
+    return (await this.#deps.engine.findContainer(ref))?.Id;
+  }
+
+  /** Resolves once what a container wrote is here, or can't be. */
+  async settle(containerId: string): Promise<void> {
+    await Promise.all(this.#foldersOf(containerId).map((folder) => folder.sync().catch(() => undefined)));
+    await this.#reviewing;
+  }
+
+  /** Resolves once all that changed before is on both sides. @throws GatewayError of the first that can't be */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((folder) => folder.sync()));
+  }
+
+  status(): FolderStatus[] {
+    return [...this.#open.values()].map((folder) => folder.status());
+  }
+
+  /** Idempotent. Copies stay on the remote host for containers that run on; the next proxy takes them up. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#watching;
+    await this.#next;
+    await this.#reviewing;
+    await Promise.all([...this.#open.values()].map((folder) => folder.close()));
+    this.#open.clear();
+  }
+
+  #foldersOf(containerId: string): SyncedFolder[] {
+    const carried = this.#carried.get(containerId) ?? [];
+    return carried.flatMap(({ folder }) => {
+      const open = folder && this.#open.get(folder.remoteRoot);
+      return open ? [open] : [];
+    });
+  }
+
+  /** Makes the open folders those that the containers, as they are after the call, want. Never rejects. */
+  #review(): Promise<void> {
+    this.#next ??= this.#reviewing.then(() => {
+      this.#next = undefined;
+      this.#reviewing = this.#reviewNow().catch((error: unknown) => {
+        this.#deps.log.debug({ err: error }, 'the containers could not be looked at; the next look comes');
+      });
+      return this.#reviewing;
+    });
+    return this.#next;
+  }
+
+  async #reviewNow(): Promise<void> {
+    const { engine, owner, remote, log } = this.#deps;
+    if (this.#stopping.signal.aborted) return;
+    const containers = await engine.listContainers(owner);
+    const wanted = this.#wantedBy(containers);
+    for (const [remoteRoot, { place, isTwoWay, isUp }] of wanted) {
+      if (!isUp) continue;
+      const folder =
+        this.#open.get(remoteRoot) ??
+        new SyncedFolder(
+          { openFiles: () => remote.openFiles(), log },
+          { root: place.root, only: place.only, remoteRoot },
+        );
+      folder.isTwoWay = isTwoWay;
+      this.#open.set(remoteRoot, folder);
+      folder.follow();
+    }
+    const unused = [...this.#open].filter(([remoteRoot]) => wanted.get(remoteRoot)?.isUp !== true);
+    await Promise.all(unused.map(([remoteRoot, folder]) => this.#end(remoteRoot, folder, wanted.has(remoteRoot))));
+    const ids = new Set(containers.map(({ Id }) => Id));
+    for (const id of this.#carried.keys()) if (!ids.has(id) && !this.#holds.has(id)) this.#carried.delete(id);
+  }
+
+  #wantedBy(containers: Listed): Map<string, Wanted> {
+    const wanted = new Map<string, Wanted>();
+    for (const { Id, State = '', Labels } of containers) {
+      const carried = readCarried(Labels, this.#deps.owner);
+      if (carried.length > 0) this.#carried.set(Id, carried);
+      const isUp = UP.includes(State) || this.#holds.has(Id);
+      for (const { folder } of carried) {
+        if (folder === undefined) continue;
+        const before = wanted.get(folder.remoteRoot);
+        wanted.set(folder.remoteRoot, {
+          place: folder,
+          isTwoWay: folder.isWritable || (before?.isTwoWay ?? false),
+          isUp: isUp || (before?.isUp ?? false),
+        });
+      }
+    }
+    return wanted;
+  }
+
+  /** What was written last comes here first; what didn't come isn't taken away. */
+  async #end(remoteRoot: string, folder: SyncedFolder, isNamed: boolean): Promise<void> {
+    const { remote, log } = this.#deps;
+    const isSafe = await folder.sync().then(
+      () => true,
+      () => false,
+    );
+    await folder.close();
+    this.#open.delete(remoteRoot);
+    if (isNamed || !isSafe) return;
+    try {
+      await removeRemoteFolder(await remote.openFiles(), remoteRoot);
+    } catch (error) {
+      log.warn({ err: error }, `${remoteRoot} on the remote host is not used any more, but could not be removed`);
+    }
+  }
+}

@@ -1,0 +1,125 @@
+// Local folders in containers of a remote host, by the docker client as it is.
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { assert, test } from 'vitest';
+import { until } from '../harness/house.ts';
+import { DESKTOP_IMAGE } from '../harness/images.ts';
+import { NETWORK, setUpProxied as setUp } from '../harness/proxied-docker.ts';
+
+/** By root, as most images run. */
+const SHELL = ['--user', 'root', '--network', NETWORK, '--entrypoint', 'sh', DESKTOP_IMAGE, '-c'];
+
+test('what is in a folder of `-v` is there when the container starts, and what it wrote is here when `docker run` returns', async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy();
+  const work = join(at.folder, 'my work');
+  await mkdir(join(work, 'in'), { recursive: true });
+  await writeFile(join(work, 'in/text'), 'from here');
+
+  const said = await at.run(
+    'run',
+    '--rm',
+    '--name',
+    'proxied-work',
+    '--volume',
+    `${work}:/work`,
+    ...SHELL,
+    'cat /work/in/text; mkdir /work/out; echo made there > /work/out/result',
+  );
+
+  assert.equal(said, 'from here');
+  assert.equal(await readFile(join(work, 'out/result'), 'utf8'), 'made there\n');
+  // Nobody uses the copy any more.
+  await until(
+    'the copy is gone',
+    async () => (await readdir(join(at.folder, '.cache/nekogate/files'), { recursive: true })).join(),
+    (paths) => !paths.includes('text'),
+  );
+});
+
+test('folders stay in step while a container runs, and inspect and ps show them as they were asked for', async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy();
+  const work = join(at.folder, 'work');
+  await mkdir(work);
+  await writeFile(join(work, 'settings'), 'first');
+  await at.run(
+    'run',
+    '--detach',
+    '--name',
+    'proxied-work',
+    '--volume',
+    `${work}:/work`,
+    '--mount',
+    `type=bind,source=${join(work, 'settings')},target=/settings,readonly`,
+    '--volume',
+    'proxied-volume:/volume',
+    ...SHELL,
+    'sleep 1000',
+  );
+  const read = (path: string): Promise<string> => at.run('exec', 'proxied-work', 'cat', path).catch(String);
+
+  await writeFile(join(work, 'settings'), 'second');
+  await until(
+    'both have it',
+    async () => [await read('/settings'), await read('/work/settings')].join(),
+    (texts) => texts === 'second,second',
+  );
+  await at.run('exec', 'proxied-work', 'sh', '-c', 'echo back > /work/back');
+  assert.equal(
+    await until(
+      'it is here',
+      () => readFile(join(work, 'back'), 'utf8').catch(String),
+      (text) => text === 'back\n',
+    ),
+    'back\n',
+  );
+
+  const format = '{{json .HostConfig.Binds}}\n{{json .HostConfig.Mounts}}\n{{json .Mounts}}\n{{json .Config.Labels}}';
+  const inspected = await at.run('inspect', '--format', format, 'proxied-work');
+  const [binds, mounts, all] = inspected.split('\n').map((line): unknown => JSON.parse(line));
+  assert.deepEqual(binds, [`${work}:/work`, 'proxied-volume:/volume']);
+  assert.deepInclude(mounts, { Type: 'bind', Source: join(work, 'settings'), Target: '/settings', ReadOnly: true });
+  assert.include(JSON.stringify(all), `"Source":"${work}"`);
+  assert.notInclude(inspected, '.cache/nekogate/files');
+  assert.notInclude(inspected, 'nekogate.docker-proxy');
+  assert.include(await at.run('ps', '--no-trunc', '--format', '{{.Mounts}}'), work);
+  await at.run('rm', '--force', 'proxied-work');
+  await at.direct.run(['volume', 'rm', 'proxied-volume']);
+});
+
+test("a container that mounts docker.sock gets the remote daemon's, by either name", async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy();
+  const wanted = ['/var/run/docker.sock', join(at.folder, 'docker.sock')];
+
+  for (const [index, socket] of wanted.entries())
+    await at.run('create', '--name', `proxied-sock-${index}`, '--volume', `${socket}:/sock`, ...SHELL, 'true');
+
+  const inspect = ['inspect', '--format', '{{json .HostConfig.Binds}}', 'proxied-sock-0', 'proxied-sock-1'];
+  const remote = at.direct.host.replace('unix://', '');
+  assert.equal(await at.direct.run(inspect), `["${remote}:/sock"]\n["${remote}:/sock"]`);
+  assert.equal(await at.run(...inspect), wanted.map((socket) => `["${socket}:/sock"]`).join('\n'));
+});
+
+test('what can not be carried is refused at create, and nothing is made', async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy({ allowedPaths: [join(at.folder, 'allowed')] });
+  await mkdir(join(at.folder, 'allowed'));
+  const server = createServer();
+  const socket = join(at.folder, 'allowed/some.sock');
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const create = (...args: string[]): Promise<string> =>
+    at.run('create', '--name', 'proxied-refused', ...args, ...SHELL, 'true').catch(String);
+
+  const missing = await create('--mount', `type=bind,source=${at.folder}/allowed/missing,target=/x`);
+  const elsewhere = await create('--volume', `${at.folder}/data:/x`);
+  const special = await create('--volume', `${socket}:/x`);
+  server.close();
+
+  assert.include(missing, `bind source path does not exist: ${at.folder}/allowed/missing`);
+  assert.include(elsewhere, 'in none of the folders');
+  assert.include(special, 'is a socket, a device or a pipe');
+  assert.equal(await at.direct.run(['ps', '--all', '--quiet', '--filter', 'name=proxied-refused']), '');
+});
