@@ -1,16 +1,18 @@
 // Claim: `docker ps` through the docker proxy takes a fifth of what it takes by ssh://, what comes out of a published port is at least 0.8 times as
 // fast as through `ssh -L`, and a hundred calls at once are refused by no sshd.
-// The peers are Docker's own ssh:// and OpenSSH's own forwarding, on the same sshd.
+// The peers are Docker's own ssh:// and OpenSSH's own forwarding, on the same sshd; beside them stands what rsync takes for the same folder, with its own login.
 import { once } from 'node:events';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { pino } from 'pino';
 import { readEnvironment } from '../src/config.ts';
 import { listen } from '../src/docker-proxy/ports/listeners.ts';
 import { startDockerProxy } from '../src/docker-proxy/proxy.ts';
 import { SshLink } from '../src/docker-proxy/ssh/link.ts';
+import { SyncedFolder } from '../src/docker-proxy/files/synced-folder.ts';
 import { ByteReader } from '../src/docker-proxy/streams/byte-reader.ts';
 import { splice } from '../src/docker-proxy/streams/splice.ts';
 import { openDocker } from '../test/harness/docker.ts';
@@ -24,6 +26,8 @@ const DOCKER = '/usr/bin/docker';
 const RUNS = 7;
 const CALLS_AT_ONCE = 100;
 const MEGABYTES = 300;
+const FILES = 1000;
+const FOLDERS = 20;
 const SOURCE = `
   import { createServer } from 'node:net';
   import { Readable } from 'node:stream';
@@ -104,6 +108,47 @@ await listener.close();
 source.kill('SIGTERM');
 await source;
 
+// The same folder to the same host, over the same connection settings.
+const tree = join(folder.path, 'tree');
+for (let at = 0; at < FILES; at++) {
+  await mkdir(join(tree, String(at % FOLDERS)), { recursive: true });
+  await writeFile(join(tree, String(at % FOLDERS), `${at}.txt`), `${at}\n`.repeat(200));
+}
+const copy = join(folder.path, 'copy');
+const synced = new SyncedFolder(
+  { openFiles: () => remote.openFiles(), log },
+  { root: tree, only: undefined, remoteRoot: copy },
+);
+synced.isTwoWay = true;
+const rsync = async (): Promise<void> => {
+  const shell = `ssh -F ${sshd.configFile}`;
+  await execa('rsync', [
+    '--archive',
+    '--delete',
+    '--rsh',
+    shell,
+    `${tree}/`,
+    `remote:${join(folder.path, 'rsynced')}/`,
+  ]);
+};
+const firstMs = await timeMs(() => synced.sync());
+const rsyncFirstMs = await timeMs(rsync);
+synced.follow();
+const changed = join(tree, '0/0.txt');
+const latencies: number[] = [];
+const rsyncLatencies: number[] = [];
+for (let run = 0; run < RUNS; run++) {
+  const text = `changed ${run}`;
+  latencies.push(
+    await timeMs(async () => {
+      await writeFile(changed, text);
+      while ((await readFile(join(copy, '0/0.txt'), 'utf8')) !== text) await sleep(1);
+    }),
+  );
+  rsyncLatencies.push(await timeMs(rsync));
+}
+await synced.close();
+
 const psRatio = round(median(ours) / median(theirs), 3);
 const rateRatio = round(median(oursRates) / median(theirRates), 2);
 console.table({
@@ -118,6 +163,16 @@ console.table({
     'ssh -L': round(median(theirRates)),
     ratio: rateRatio,
   },
+  [`first sync of ${FILES} files, ms`]: {
+    'docker proxy': round(firstMs),
+    rsync: round(rsyncFirstMs),
+    ratio: round(firstMs / rsyncFirstMs, 2),
+  },
+  'one changed file, median ms': {
+    'docker proxy': round(median(latencies)),
+    rsync: round(median(rsyncLatencies)),
+    ratio: round(median(latencies) / median(rsyncLatencies), 2),
+  },
 });
 close(
   'docker-proxy',
@@ -128,6 +183,10 @@ close(
     proxyMbPerSecond: round(median(oursRates)),
     sshMbPerSecond: round(median(theirRates)),
     refused,
+    firstSyncMs: round(firstMs),
+    rsyncFirstMs: round(rsyncFirstMs),
+    oneFileMs: round(median(latencies)),
+    rsyncOneFileMs: round(median(rsyncLatencies)),
   },
   {
     psRatio: { value: psRatio, max: 0.2 },
@@ -135,6 +194,12 @@ close(
     refused: { value: refused, max: 0 },
   },
 );
+
+async function timeMs(task: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await task();
+  return performance.now() - startedAt;
+}
 
 async function psMs(host: string): Promise<number> {
   const askedAt = performance.now();

@@ -44,6 +44,7 @@ const TESTS = [
     packages: ['docker-buildx'],
     has: () => !isDebianFrom(13) || existsSync('/usr/libexec/docker/cli-plugins/docker-buildx'),
   },
+  { packages: ['rsync'], has: () => hasProgram('rsync') },
   { packages: ['docker-compose'], has: () => hasProgram('docker-compose') },
   { packages: ['openssh-client'], has: () => hasProgram('ssh') },
   { packages: ['openssh-server'], has: () => existsSync('/usr/sbin/sshd') },

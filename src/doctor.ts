@@ -49,6 +49,7 @@ export async function examineMachine(environment: Environment): Promise<Finding[
     program('window manager', findExecutable('openbox', path), { isNeeded: true, package: PACKAGES.openbox }),
     program('sound', findExecutable('pulseaudio', path), { isNeeded: false, package: PACKAGES.pulseaudio }),
     browserOrTerminal(path),
+    program('ssh, for docker-proxy', findExecutable('ssh', path), { isNeeded: false, package: 'openssh-client' }),
     ...(await Promise.all(probes)),
   ];
 }

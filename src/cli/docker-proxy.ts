@@ -6,10 +6,10 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import type { Environment } from '../config.ts';
 import { FLUSH_PATH, STATUS_PATH } from '../docker-proxy/planner.ts';
-import { ProxyStatus, startDockerProxy } from '../docker-proxy/proxy.ts';
+import { ProxyStatus, startDockerProxy, type DockerProxy } from '../docker-proxy/proxy.ts';
 import type { DoorAddress } from '../docker-proxy/door/door.ts';
 import { SshLink, type RemoteDocker } from '../docker-proxy/ssh/link.ts';
-import { parseDestination, type SshDestination } from '../docker-proxy/ssh/settings.ts';
+import { parseDestination } from '../docker-proxy/ssh/settings.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { aborted, untilSignal } from './signals.ts';
@@ -29,14 +29,16 @@ const USAGE = `usage: nekogate docker-proxy --ssh USER@HOST [--socket PATH | --l
   --listen ADDRESS:PORT
                       on TCP instead, of the loopback only: every program of this machine can use it then
   --allow-path PATH   a local folder of which containers may get something by -v; may be given again; all folders when it isn't
-  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker, AllowedPaths; options win over it
+  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker, AllowedPaths; options win over it.
+                      Contexts, by name, have the same members: each is a host of its own, with a socket docker-proxy-NAME.sock
+  --context NAME      for status, flush and context: the one of these that is meant
 
 \`flush\` returns once every folder of running containers is the same on both sides.
 
 Point docker at it: export DOCKER_HOST=unix://…/docker-proxy.sock, or \`context create\` and \`docker context use nekogate\`.
 `;
 
-const ConfigFile = z.strictObject({
+const Context = z.strictObject({
   ListenAddr: z.string().optional(),
   SSHUser: z.string().optional(),
   SSHHost: z.string().optional(),
@@ -44,6 +46,11 @@ const ConfigFile = z.strictObject({
   RemoteDocker: z.string().optional(),
   AllowedPaths: z.array(z.string()).optional(),
 });
+type Context = z.infer<typeof Context>;
+
+/** A name is part of file names. */
+const ContextName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/);
+const ConfigFile = Context.extend({ Contexts: z.record(ContextName, Context).optional() });
 
 const OPTIONS = {
   ssh: { type: 'string' },
@@ -57,6 +64,7 @@ const OPTIONS = {
   listen: { type: 'string' },
   'allow-path': { type: 'string', multiple: true },
   config: { type: 'string' },
+  context: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -72,61 +80,77 @@ export async function runDockerProxy(args: string[], environment: Environment): 
     process.stdout.write(USAGE);
     return 0;
   }
-  const file = values.config === undefined ? {} : ConfigFile.parse(JSON.parse(await readFile(values.config, 'utf8')));
-  const address = addressOf({ socket: values.socket, listen: values.listen ?? file.ListenAddr }, environment);
+  const { Contexts: contexts = {}, ...alone } =
+    values.config === undefined ? {} : ConfigFile.parse(JSON.parse(await readFile(values.config, 'utf8')));
+  const name = values.context === undefined ? undefined : ContextName.parse(values.context);
+  const address = addressOf(values, (name === undefined ? alone : contexts[name])?.ListenAddr, {
+    name,
+    runtimeDir: environment.runtimeDir,
+  });
   if (command === 'status' && rest.length === 0) return showStatus(address, values.json ?? false);
   if (command === 'flush' && rest.length === 0) return flush(address);
   if (command === 'context') return changeContext(rest, address);
-  const destination = destinationOf({
-    ssh: values.ssh,
-    user: values['ssh-user'] ?? file.SSHUser,
-    host: values['ssh-host'] ?? file.SSHHost,
-  });
-  if (command !== undefined || destination === undefined) {
+  const single = {
+    SSHUser: values['ssh-user'] ?? alone.SSHUser,
+    SSHHost: values.ssh ?? values['ssh-host'] ?? alone.SSHHost,
+    SSHKeyPath: values['ssh-key'] ?? alone.SSHKeyPath,
+    RemoteDocker: values['remote-docker'] ?? alone.RemoteDocker,
+    AllowedPaths: values['allow-path'] ?? alone.AllowedPaths,
+  };
+  const wanted: Wanted[] = Object.entries(contexts).map(([key, context]) => ({
+    context,
+    dataDir: join(environment.dataDir, 'docker-proxy-contexts', key),
+    address: addressOf({}, context.ListenAddr, { name: key, runtimeDir: environment.runtimeDir }),
+  }));
+  if (single.SSHHost !== undefined) wanted.push({ context: single, dataDir: environment.dataDir, address });
+  if (command !== undefined || wanted.length === 0 || wanted.some(({ context }) => context.SSHHost === undefined)) {
     process.stderr.write(USAGE);
     return 2;
   }
-  const keyFile = values['ssh-key'] ?? file.SSHKeyPath;
   const stop = untilSignal();
-  const log = createLogger(environment.logLevel);
-  const remote = new SshLink(
-    { log, agentSocket: environment.sshAuthSock, acceptNewHostKeys: values['accept-new-host-key'] ?? false },
-    { ...destination, keyFile, configFile: values['ssh-config'] },
-    parseRemoteDocker(values['remote-docker'] ?? file.RemoteDocker ?? 'unix:///var/run/docker.sock'),
-  );
-  await using proxy = await startDockerProxy(remote, {
-    address,
-    dataDir: environment.dataDir,
-    allowedPaths: values['allow-path'] ?? file.AllowedPaths,
-    log,
-  });
-  process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
+  const deps = {
+    log: createLogger(environment.logLevel),
+    agentSocket: environment.sshAuthSock,
+    acceptNewHostKeys: values['accept-new-host-key'] ?? false,
+  };
+  await using proxies = new AsyncDisposableStack();
+  for (const one of wanted) proxies.use(await startProxy(deps, one, values['ssh-config']));
   await aborted(stop);
   return 0;
 }
 
-function destinationOf({
-  ssh,
-  user,
-  host,
-}: {
-  ssh?: string | undefined;
-  user?: string | undefined;
-  host?: string | undefined;
-}): SshDestination | undefined {
-  const text = ssh ?? host;
-  if (text === undefined) return undefined;
-  const destination = parseDestination(text);
-  return { ...destination, user: destination.user ?? user };
+interface Wanted {
+  context: Context;
+  dataDir: string;
+  address: DoorAddress;
+}
+
+async function startProxy(
+  deps: ConstructorParameters<typeof SshLink>[0],
+  { context, dataDir, address }: Wanted,
+  configFile: string | undefined,
+): Promise<DockerProxy> {
+  const { SSHHost = '', SSHUser, SSHKeyPath, RemoteDocker = 'unix:///var/run/docker.sock', AllowedPaths } = context;
+  const destination = parseDestination(SSHHost);
+  const remote = new SshLink(
+    deps,
+    { ...destination, user: destination.user ?? SSHUser, keyFile: SSHKeyPath, configFile },
+    parseRemoteDocker(RemoteDocker),
+  );
+  const proxy = await startDockerProxy(remote, { address, dataDir, allowedPaths: AllowedPaths, log: deps.log });
+  process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
+  return proxy;
 }
 
 function addressOf(
-  { socket, listen }: { socket: string | undefined; listen: string | undefined },
-  { runtimeDir }: Environment,
+  { socket, listen }: { socket?: string | undefined; listen?: string | undefined },
+  configured: string | undefined,
+  { name, runtimeDir }: { name: string | undefined; runtimeDir: string },
 ): DoorAddress {
-  if (listen === undefined || socket !== undefined)
-    return { kind: 'socket', path: socket ?? join(runtimeDir, 'docker-proxy.sock') };
-  return { kind: 'tcp', ...parseHostPort(listen) };
+  const tcp = socket === undefined ? (listen ?? configured) : undefined;
+  if (tcp !== undefined) return { kind: 'tcp', ...parseHostPort(tcp) };
+  const file = name === undefined ? 'docker-proxy.sock' : `docker-proxy-${name}.sock`;
+  return { kind: 'socket', path: socket ?? join(runtimeDir, file) };
 }
 
 function parseRemoteDocker(url: string): RemoteDocker {

@@ -26,5 +26,5 @@ export async function runDoctor(args: string[], environment: Environment): Promi
 
 function inWords({ name, ok, isNeeded, detail, fix }: Finding): string {
   const mark = ok ? 'ok      ' : isNeeded ? 'MISSING ' : 'without ';
-  return `${mark} ${name.padEnd(20)} ${detail}${fix === undefined ? '' : `\n${' '.repeat(30)}→ ${fix}`}`;
+  return `${mark} ${name.padEnd(21)} ${detail}${fix === undefined ? '' : `\n${' '.repeat(31)}→ ${fix}`}`;
 }

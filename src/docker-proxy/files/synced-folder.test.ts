@@ -218,6 +218,23 @@ test('what .nekogateignore names stays where it is, and naming more of it delete
   assert.equal(await readFile(join(at.here, 'node_modules/big'), 'utf8'), 'big');
 });
 
+test('a folder is not deleted with something in it that is left out; that is said, and the rest goes on', async () => {
+  await using at = await setUp();
+  await mkdir(join(at.here, 'folder'));
+  for (const name of ['.nekogateignore', 'other', 'folder/file']) await writeFile(join(at.here, name), '*.tmp\n');
+  const folder = at.open();
+  await folder.sync();
+  await writeFile(join(at.there, 'folder/left.tmp'), 'left out');
+
+  await rm(join(at.here, 'folder'), { recursive: true });
+  await writeFile(join(at.here, 'other'), 'goes on');
+  await folder.sync();
+
+  assert.sameMembers(Object.keys(await look(at.there)), ['.nekogateignore', 'other', 'folder', 'folder/left.tmp']);
+  assert.equal(await readFile(join(at.there, 'other'), 'utf8'), 'goes on');
+  assert.include(folder.status().failure, 'not deleted on both sides');
+});
+
 test('a single file is written in place, both ways, and nothing beside it is carried', async () => {
   await using at = await setUp();
   await writeFile(join(at.here, 'settings'), 'first, and longer');

@@ -141,9 +141,10 @@ export class SyncedFolder {
 
   async #cycle(): Promise<void> {
     try {
-      await this.#makeSame();
+      const leftover = await this.#makeSame();
       this.#state = 'in step';
-      this.#failure = undefined;
+      if (leftover !== undefined && this.#failure !== leftover) this.#deps.log.warn(leftover);
+      this.#failure = leftover;
     } catch (error) {
       const failure = toFailure(error, this.#place);
       this.#state = failure.code === 'FILES_PAUSED' ? 'paused' : 'failing';
@@ -153,7 +154,8 @@ export class SyncedFolder {
     }
   }
 
-  async #makeSame(): Promise<void> {
+  /** @returns what is still there although it was deleted on the other side: a folder with something in it that is left out, for one */
+  async #makeSame(): Promise<string | undefined> {
     const files = await this.#deps.openFiles();
     const { only, root, remoteRoot } = this.#place;
     const there = new RemoteSide(files, remoteRoot);
@@ -181,8 +183,10 @@ export class SyncedFolder {
       if (failures.length > 0) break;
     }
     this.#progress.done = this.#progress.total;
-    const lack = failures.find(({ isLack }) => isLack) ?? failures[0];
-    if (lack) throw new GatewayError('FILES_FAILED', `${this.#here.absolute(lack.path)}: ${lack.message}`);
+    const inWords = ({ path, message }: Failure): string => `${this.#here.absolute(path)}: ${message}`;
+    const lack = failures.find(({ isLack }) => isLack);
+    if (lack) throw new GatewayError('FILES_FAILED', inWords(lack));
+    return failures[0] && `not deleted on both sides: ${inWords(failures[0])}`;
   }
 
   #plan(local: Scan, remote: Scan, isKept: Awaited<ReturnType<typeof readFilter>>): Step[] {
