@@ -1,7 +1,9 @@
-import { getNodeValue, parseTree, type Node, type ParseError } from 'jsonc-parser';
+import { parseTree, type Node, type ParseError } from 'jsonc-parser';
 
 /** One byte of the text a character, so that nothing that isn't edited can change, invalid UTF-8 and big numbers included. */
 const BYTES = 'latin1';
+/** What each tree was parsed from, by its root. */
+const TEXTS = new WeakMap<Node, string>();
 
 interface Member {
   key: string;
@@ -26,7 +28,9 @@ export class JsonEdit {
     const text = body.toString(BYTES);
     const errors: ParseError[] = [];
     const root = parseTree(text, errors, { disallowComments: true });
-    return root === undefined || errors.length > 0 ? undefined : new JsonEdit(text, root);
+    if (root === undefined || errors.length > 0) return undefined;
+    TEXTS.set(root, text);
+    return new JsonEdit(text, root);
   }
 
   /** Replaces a value. */
@@ -73,12 +77,17 @@ export function membersOf(object: Node | undefined): Member[] {
   if (object?.type !== 'object') return [];
   return (object.children ?? []).flatMap((whole) => {
     const [key, value] = whole.children ?? [];
-    return key === undefined || value === undefined ? [] : [{ key: decode(String(key.value)), value, whole }];
+    return key === undefined || value === undefined ? [] : [{ key: String(valueOf(key)), value, whole }];
   });
 }
 
 export function valueOf(node: Node | undefined): unknown {
-  return node === undefined ? undefined : JSON.parse(decode(JSON.stringify(getNodeValue(node))));
+  if (node === undefined) return undefined;
+  let root = node;
+  while (root.parent !== undefined) root = root.parent;
+  // Out of the text, for a parser that takes bytes for characters can't tell UTF-8 from an escaped letter.
+  const text = TEXTS.get(root) ?? '';
+  return JSON.parse(decode(text.slice(node.offset, node.offset + node.length)));
 }
 
 function decode(text: string): string {
