@@ -3,8 +3,11 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { assert, test } from 'vitest';
+import { ProxyStatus } from '../../src/docker-proxy/proxy.ts';
+import { dockerAt } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
+import { startProgram } from '../harness/programs.ts';
 import { NETWORK, setUpProxied as setUp } from '../harness/proxied-docker.ts';
 
 /** By root, as most images run. */
@@ -122,4 +125,44 @@ test('what can not be carried is refused at create, and nothing is made', async 
   assert.include(elsewhere, 'in none of the folders');
   assert.include(special, 'is a socket, a device or a pipe');
   assert.equal(await at.direct.run(['ps', '--all', '--quiet', '--filter', 'name=proxied-refused']), '');
+});
+
+test('contexts of a config file run in one process, each with its socket; status and flush say what is there', async () => {
+  await using at = await setUp();
+  const configFile = join(at.folder, 'proxy.json');
+  const context = { SSHHost: 'remote', RemoteDocker: at.direct.host };
+  const work = join(at.folder, 'work');
+  await mkdir(work);
+  await writeFile(join(work, 'file'), 'x');
+  await writeFile(
+    configFile,
+    JSON.stringify({ Contexts: { one: context, two: { ...context, AllowedPaths: ['/nowhere'] } } }),
+  );
+  const environment = {
+    NEKOGATE_DATA_DIR: join(at.folder, 'data'),
+    XDG_RUNTIME_DIR: at.folder,
+    NEKOGATE_LOG_LEVEL: 'error',
+  };
+  const start = (...args: string[]): ReturnType<typeof startProgram> =>
+    startProgram(['docker-proxy', ...args, '--config', configFile], environment);
+  await using _proxies = start('--ssh-config', at.sshd.configFile);
+  const [, first, second] = await _proxies.until(/DOCKER_HOST=(\S+one\.sock)[^]*DOCKER_HOST=(\S+two\.sock)/);
+  const run = ['run', '--detach', '--name', 'proxied-one', '--publish', '80', '--volume', `${work}:/work`, ...SHELL];
+
+  await dockerAt(first ?? '').run([...run, 'sleep 1000']);
+  const refused = await dockerAt(second ?? '')
+    .run([...run, 'true'])
+    .catch(String);
+  await writeFile(join(work, 'file'), 'flushed');
+  await using flush = start('flush', '--context', 'one');
+  await flush.exited;
+  const seen = await at.direct.run(['exec', 'proxied-one', 'cat', '/work/file']);
+  await using status = start('status', '--json', '--context', 'one');
+  const [text = ''] = await status.until(/\{[^]*\n\}\n/);
+
+  assert.include(refused, 'in none of the folders');
+  assert.equal(seen, 'flushed');
+  const { folders, forwards } = ProxyStatus.parse(JSON.parse(text));
+  assert.deepInclude(folders[0], { local: work, direction: 'both ways', state: 'in step' });
+  assert.deepInclude(forwards[0], { name: 'proxied-one', port: '80/tcp' });
 });

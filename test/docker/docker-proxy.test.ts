@@ -1,14 +1,15 @@
 // The docker client and compose, as they are, through the proxy over a real sshd to a real dockerd.
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { execa } from 'execa';
 import { assert, test } from 'vitest';
 import type { Docker } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
-import { freePort } from '../harness/ports.ts';
+import { freePort, listenOnAnyPort } from '../harness/ports.ts';
 import { startProgram } from '../harness/programs.ts';
 import { LISTEN, NETWORK, say, SERVE, SERVER, setUpProxied as setUp, untilHello } from '../harness/proxied-docker.ts';
 
@@ -297,4 +298,29 @@ test('what is asked directly and through the proxy is the same', async () => {
     '/nonsense',
   ])
     assert.equal(await ask(at.docker, path), await ask(at.direct, path), path);
+});
+
+test('a daemon on TCP of the remote host is reached, and ports follow through rename and prune', async () => {
+  await using at = await setUp();
+  const daemon = createServer({ allowHalfOpen: true }, (socket) => {
+    const there = createConnection({ path: at.direct.host.replace('unix://', ''), allowHalfOpen: true });
+    pipeline(socket, there, socket, () => undefined);
+  });
+  const port = await listenOnAnyPort(daemon);
+  await using _proxy = await at.openProxy({ docker: { kind: 'tcp', host: '127.0.0.1', port } });
+  await at.run('run', '--detach', '--name', 'proxied-before', '--publish', '80', ...SERVE);
+  const local = Number(/:(\d+)/.exec(await at.run('port', 'proxied-before', '80'))?.[1]);
+
+  await at.run('rename', 'proxied-before', 'proxied-after');
+
+  assert.equal(await untilHello(local), 'hello\n');
+  assert.include(await at.run('port', 'proxied-after', '80'), `:${local}`);
+  await at.run('stop', '--time', '0', 'proxied-after');
+  await at.run('container', 'prune', '--force');
+  await until(
+    'the port is free',
+    () => say(local),
+    (answer) => answer.includes('ECONNREFUSED'),
+  );
+  daemon.close();
 });

@@ -32,11 +32,11 @@ export interface ProxiedSetting extends AsyncDisposable {
 }
 
 /** The real daemon behind a real sshd, and a proxy to open in front; ends with the containers named `proxied-…`. */
-export async function setUpProxied(settings: readonly string[] = []): Promise<ProxiedSetting> {
+export async function setUpProxied(): Promise<ProxiedSetting> {
   await using opening = new AsyncDisposableStack();
   const direct = dockerAt(inject('dockerHost'));
   const { path: folder } = opening.use(await temporaryFolder());
-  const sshd = opening.use(await startSshd(folder, settings));
+  const sshd = opening.use(await startSshd(folder));
   const openProxy: ProxiedSetting['openProxy'] = ({ docker: at, allowedPaths } = {}) =>
     startDockerProxy(
       new SshLink(
