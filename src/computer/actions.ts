@@ -1,5 +1,6 @@
 // What a program can do at a desktop, in our own words; every dialect is turned into these.
 import { z } from 'zod';
+import { PictureFormat } from '../protocol/computer.ts';
 
 // Beyond one of these limits an action is refused as ACTION_INVALID.
 export const ACTIONS_MAX = 100;
@@ -26,7 +27,6 @@ const button = Button.default('left');
 /** Held while the pointer does it. */
 const keys = Keys.optional();
 
-export const PictureFormat = z.enum(['png', 'jpeg', 'webp']);
 const scale = z.number().min(0.05).max(1).optional();
 /** The part of the pixels that may change unnoticed: by default a caret that blinks. */
 const TOLERANCE_DEFAULT = 0.001;

@@ -4,7 +4,8 @@ import type { InputEvent } from '../input/data-channel.ts';
 import { keysymsOfKeys, needsShift, parseChord } from '../input/key-names.ts';
 import { keysymOfCharacter, SHIFT_KEYSYMS } from '../input/keysyms.ts';
 import { GatewayError } from '../errors.ts';
-import { PIXELS_PER_NOTCH, type Action, type PictureFormat } from './actions.ts';
+import { PIXELS_PER_NOTCH, type Action } from './actions.ts';
+import type { PictureFormat } from '../protocol/computer.ts';
 import { regionToScreen, scaleSize, toScreen, type Point, type Region, type Size } from './space.ts';
 
 export interface PictureRequest {

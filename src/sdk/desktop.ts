@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Action as AnyAction } from '../computer/actions.ts';
 import type { DialectName } from '../computer/dialects/dialects.ts';
-import { Answer, type WirePicture } from './answer.ts';
+import { ComputerAnswer, type WirePicture } from '../protocol/computer.ts';
 import { ActionFailed, NekogateError } from './errors.ts';
 import type { CallApi, CallOptions } from './http.ts';
 import { pathOf } from './sessions.ts';
@@ -33,11 +33,11 @@ export interface Screenshot extends Omit<WirePicture, 'data'> {
 export interface Desktop {
   readonly sessionId: string;
   /** Resolves when all actions were executed, in order. @throws ActionFailed, which says at which and why */
-  act(actions: readonly Action[], options?: ActOptions): Promise<Answer>;
+  act(actions: readonly Action[], options?: ActOptions): Promise<ComputerAnswer>;
   /**
    * Runs a model's calls in its own words. An action that fails is told in the answer, whose `outputs` are for the model: one a call.
    */
-  computer(dialect: Dialect, calls: readonly unknown[], options?: ActOptions): Promise<Answer>;
+  computer(dialect: Dialect, calls: readonly unknown[], options?: ActOptions): Promise<ComputerAnswer>;
   screenshot(options?: ScreenshotOptions): Promise<Screenshot>;
 }
 
@@ -47,9 +47,9 @@ export function desktopOf(callApi: CallApi, sessionId: string): Desktop {
     dialect: DialectName,
     actions: readonly unknown[],
     { space, format, ...options }: ActOptions = {},
-  ): Promise<Answer> =>
+  ): Promise<ComputerAnswer> =>
     callApi(
-      { method: 'POST', path, body: { dialect, actions, space, format }, reply: Answer },
+      { method: 'POST', path, body: { dialect, actions, space, format }, reply: ComputerAnswer },
       { timeoutMs: ACT_MS, ...options },
     );
   const act: Desktop['act'] = async (actions, options) => {

@@ -1,5 +1,5 @@
 import type { FailureCode } from '../errors.ts';
-import type { ActionResult } from './answer.ts';
+import type { ActionResult } from '../protocol/computer.ts';
 
 /** What can go wrong before the gateway says anything that we understand. */
 type OwnCode = 'GATEWAY_UNREACHABLE' | 'TIMEOUT' | 'ANSWER_INVALID' | 'BAD_REQUEST';

@@ -4,7 +4,7 @@ export { ActionFailed, NekogateError, type NekogateErrorCode } from './errors.ts
 export type { Access, GrantedAccess, Login, Session } from '../protocol/api.ts';
 export type { Role, SessionState } from '../protocol/session.ts';
 export type { Accesses, GrantOptions, Logins } from './access.ts';
-export type { ActionResult, Answer } from './answer.ts';
+export type { ActionResult, ComputerAnswer as Answer } from '../protocol/computer.ts';
 export type { Action, ActOptions, Desktop, Dialect, Screenshot, ScreenshotOptions } from './desktop.ts';
 export type { CallOptions, Connection } from './http.ts';
 export type { ListOptions, SessionOrder, SessionPage, Sessions, StartOptions } from './sessions.ts';

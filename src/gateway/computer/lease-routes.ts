@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
+import { Holder } from '../../protocol/computer.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import { accessOf, untilGone } from './calls.ts';
@@ -8,14 +9,6 @@ import type { Programs } from './programs.ts';
 
 const WAIT_MAX_MS = 120_000;
 
-export const Holder = z.object({
-  kind: z.enum(['person', 'program']),
-  name: z.string(),
-  until: z
-    .string()
-    .nullable()
-    .describe("When a program's hold ends unless it acts again; null for a person, who lets go"),
-});
 const Lease = z.object({
   driver: Holder.nullable().describe('Who has the controls'),
   stand: z

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { ACTIONS_MAX, PictureFormat, Region, Tolerance, type Action } from '../../computer/actions.ts';
+import { ACTIONS_MAX, Region, Tolerance, type Action } from '../../computer/actions.ts';
 import { DialectName, dialectOf } from '../../computer/dialects/dialects.ts';
 import type { Dialect } from '../../computer/dialects/dialect.ts';
 import { runActions, type ActionResult, type Failure } from '../../computer/executor.ts';
 import { fitSize, regionToScreen, type Point, type Size } from '../../computer/space.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
+import { ComputerAnswer, PictureFormat } from '../../protocol/computer.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { accessOf, untilGone } from './calls.ts';
-import { Holder } from './lease-routes.ts';
 import type { Programs } from './programs.ts';
 
 const SIZE_MAX = 16_384;
@@ -36,47 +36,6 @@ const Body = z.strictObject({
   format: PictureFormat.default('jpeg').describe('What a picture is where its action does not say'),
 });
 
-const Failed = z.object({
-  code: z.string(),
-  message: z.string(),
-  retryable: z.boolean(),
-  holder: Holder.optional().describe('For CONTROL_TAKEN and CONTROL_LOST: who has the controls instead'),
-});
-const Result = z.object({
-  call: z.int().describe('Which of the actions it belongs to'),
-  type: z.string(),
-  outcome: z.enum(['done', 'failed', 'skipped']),
-  ms: z.number().optional(),
-  error: Failed.optional(),
-  position: z.object({ x: z.int(), y: z.int() }).optional(),
-  settled: z
-    .object({
-      isQuiet: z.boolean().describe('False where it was not within timeoutMs'),
-      ms: z.number().describe('How long it went on changing'),
-      changed: z.array(Region).describe('What changed since the picture before'),
-    })
-    .optional(),
-  picture: z
-    .object({
-      format: PictureFormat,
-      width: z.int(),
-      height: z.int(),
-      hash: z.string().describe("SHA-256 of the picture's bytes"),
-      data: z.string().optional().describe('Base64; left out where the hash is the one of ifChanged'),
-      takenAt: z.string(),
-      sessionId: z.string(),
-      screen: Space,
-    })
-    .optional(),
-});
-const Answer = z.object({
-  ok: z.boolean().describe('Whether all of it was done'),
-  space: Space,
-  error: Failed.extend({ call: z.int() }).optional(),
-  results: z.array(Result),
-  outputs: z.array(z.unknown()).optional().describe('For a model, one a call: tool_result, computer_call_output'),
-});
-
 const Params = z.object({ sessionId: Id });
 
 export interface ComputerDeps {
@@ -95,7 +54,7 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
           'Run actions at the desktop, in order, up to the first that fails; 200 also then, with what became of each',
         params: Params,
         body: Body,
-        response: { 200: Answer },
+        response: { 200: ComputerAnswer },
       },
     },
     async ({ principal, id: requestId, ip: address, body }, reply) => {
@@ -175,7 +134,11 @@ function readCalls(dialect: Dialect, calls: readonly unknown[]): ReadCalls | Bad
 
 type Asked = z.infer<typeof Body>;
 
-function failedAnswer({ dialect, actions }: Asked, space: Size, { call, error }: BadCall): z.input<typeof Answer> {
+function failedAnswer(
+  { dialect, actions }: Asked,
+  space: Size,
+  { call, error }: BadCall,
+): z.input<typeof ComputerAnswer> {
   const results = actions.map((_, index): ActionResult => {
     const type = 'unknown';
     return index === call ? { type, outcome: 'failed', ms: 0, error } : { type, outcome: 'skipped' };
@@ -189,7 +152,7 @@ function answerOf(
   space: Size,
   owners: readonly number[],
   results: readonly ActionResult[],
-): z.input<typeof Answer> {
+): z.input<typeof ComputerAnswer> {
   const owned = results.map((result, index) => ({ call: owners[index] ?? 0, ...result }));
   const failed = owned.find((result) => result.outcome === 'failed');
   const outputs = calls.map((call, index) =>
