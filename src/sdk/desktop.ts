@@ -76,6 +76,9 @@ export function desktopOf(callApi: CallApi, sessionId: string): Desktop {
 }
 
 function decodeBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch (cause) {
+    throw new NekogateError('ANSWER_INVALID', 'a picture that is no base64', { cause });
+  }
 }

@@ -100,3 +100,22 @@ test('stopping the session ends its clients, with its name', async () => {
 
   assert.deepEqual(await client.closed, { code: 4411, reason: 'SESSION_ENDED' });
 });
+
+test('a gateway that is started anew ends its VNC clients, and they can come back', async () => {
+  const sessionId = await startDesktop(house, ['xterm', '-fullscreen', '-bg', `#${BLUE}`]);
+  const { token } = await grant(house, sessionId, 'viewer');
+  await using client = await RfbClient.open(house.gateway.url, sessionId, token);
+  await untilColour(client, BLUE);
+
+  await house.restartGateway();
+
+  assert.deepEqual(await client.closed, { code: 4503, reason: 'SHUTTING_DOWN' });
+  const back = await until(
+    'the agent is back',
+    () => RfbClient.open(house.gateway.url, sessionId, token).catch(() => undefined),
+    (opened) => opened !== undefined,
+  );
+  assert(back);
+  await using again = back;
+  await untilColour(again, BLUE);
+});
