@@ -218,6 +218,8 @@ export class Stream {
     if (this.#isFrozen) return;
     this.#listener.changed();
     if (state === 'connected') this.#awaitFrame();
+    // What changed while the connection was away is lost, and on a desktop that stands still nothing else would tell.
+    if (state === 'connected' && this.#picture.name === 'playing') this.#requestFrame();
     if (state === 'failed' || state === 'closed') this.#break(explain('MEDIA_UNREACHABLE'));
     if (state !== 'disconnected') return;
     clearTimeout(this.#timer);
@@ -332,9 +334,13 @@ export class Stream {
       this.#setPicture({ name: 'playing', isStalled: false });
   }
 
-  /** neko has no word for a key frame; a picture that is turned off and on begins with one. */
   #askForFrame(): void {
     this.#setPicture({ name: 'playing', isStalled: true });
+    this.#requestFrame();
+  }
+
+  /** neko has no word for a key frame; a picture that is turned off and on begins with one. */
+  #requestFrame(): void {
     this.#listener.send('signal/video', { disabled: true });
     this.#listener.send('signal/video', { disabled: false });
   }

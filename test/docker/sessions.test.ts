@@ -19,6 +19,7 @@ import { DESKTOP_IMAGE } from '../harness/images.ts';
 import { ownAddress } from '../harness/own-address.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
 import { RfbClient } from '../harness/rfb-client.ts';
+import { untilLive } from '../harness/viewer.ts';
 
 test("people watch and drive a container's desktop over UDP ports that Docker publishes", async () => {
   const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23000-23015' });
@@ -29,6 +30,7 @@ test("people watch and drive a container's desktop over UDP ports that Docker pu
   const page = await openPage(browser);
 
   await page.goto(viewUrl);
+  await untilLive(page);
   await until('blue', () => middleOf(page), isBlue);
   await page.mouse.click(400, 300);
   await until('red', () => middleOf(page), isRed);
@@ -63,6 +65,7 @@ test.for(['turn', 'tcp'])("a container's desktop is watched by nothing but %s", 
   const page = await openPage(browser);
 
   await page.goto(url.href);
+  await untilLive(page);
   await until('blue', () => middleOf(page), isBlue);
   await page.mouse.click(400, 300);
   await until('red', () => middleOf(page), isRed);

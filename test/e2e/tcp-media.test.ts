@@ -5,6 +5,7 @@ import { framesOf, isBlue, isGreen, isRed, middleOf, openBrowser } from '../harn
 import { startCoturn } from '../harness/coturn.ts';
 import { grant, openHouse, paintedTerminal, startDesktop, until, type House } from '../harness/house.ts';
 import { ownAddress } from '../harness/own-address.ts';
+import { untilLive } from '../harness/viewer.ts';
 
 const TCP_MEDIA = { host: '0.0.0.0', port: 0, addresses: [] };
 
@@ -16,6 +17,7 @@ test('a viewer that no UDP reaches watches and drives by TCP, through the gatewa
   const page = await browser.newPage();
 
   await page.goto(by('tcp', viewUrl));
+  await untilLive(page);
   await until('blue', () => middleOf(page), isBlue);
   await page.mouse.click(400, 300);
   await until('red', () => middleOf(page), isRed);
