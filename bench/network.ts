@@ -1,5 +1,6 @@
 // Claim: over any of 24 bad networks a viewer joins, and has the full frame rate back soon after the network is good again,
 // or after a total cut of 5 s. The network is test/network/relay.ts, the viewer our own in Chromium, the desktop never still.
+import { messageOf } from '../src/errors.ts';
 import type { Impairment } from '../test/network/impairment.ts';
 import { openBadNetworkHouse } from '../test/network/house.ts';
 import { CUT_MS, measureCleanFps, measureRun, type RunFigures } from '../test/network/run.ts';
@@ -39,7 +40,7 @@ for (const impairment of impairments) {
       'recovery from a cut ms': round(figures.recoveryFromCutMs, 0),
     };
   } catch (thrown) {
-    rows[name] = { failure: thrown instanceof Error ? thrown.message : String(thrown) };
+    rows[name] = { failure: messageOf(thrown) };
   }
   console.log(name, JSON.stringify(rows[name]));
 }

@@ -122,3 +122,8 @@ export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   return new GatewayError('INTERNAL', 'something went wrong inside; the log has the details', { cause: thrown });
 }
+
+/** What something that was thrown says of itself: for the log, and as the reason inside another failure's message. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

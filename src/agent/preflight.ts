@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, messageOf } from '../errors.ts';
 import { ownAddresses } from '../own-addresses.ts';
 import type { Endpoint } from '../protocol/ice.ts';
 import {
@@ -135,7 +135,7 @@ async function tryTcp({ address, port }: Endpoint): Promise<PreflightPath> {
     const detail = 'this host made a connection to it; viewers elsewhere may fare otherwise';
     return { plan: 'tcp', target, ok: true, detail };
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     const detail = `this host can't connect to it: ${why}; let TCP in to the gateway at that port, or tell another address (--tcp-media-address)`;
     return { plan: 'tcp', target, ok: false, detail };
   } finally {

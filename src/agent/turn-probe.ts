@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TcpTransport, TlsTransport, TurnProtocol, UdpTransport, type Transport } from 'werift';
+import { messageOf } from '../errors.ts';
 import type { IceServer } from '../signaling/messages.ts';
 
 export interface Peer {
@@ -39,7 +40,7 @@ export async function probeTurn(
     // Its first answer asks for credentials. Another one to those it signs with the right secret alone, and werift takes no other.
     return { refused: client.realm === undefined ? outcome : 'it does not take the credentials' };
   } catch (thrown) {
-    return { refused: messageOf(thrown) };
+    return { refused: reasonOf(thrown) };
   } finally {
     await client?.close();
   }
@@ -64,7 +65,7 @@ function openTransport(transport: 'udp' | 'tcp' | 'tls', server: [string, number
 async function sendAll(client: TurnProtocol, peers: readonly Peer[]): Promise<Map<string, string>> {
   const unsent = new Map<string, string>();
   for (const { address, port, datagram } of peers)
-    await client.sendData(datagram, [address, port]).catch((error: unknown) => unsent.set(address, messageOf(error)));
+    await client.sendData(datagram, [address, port]).catch((error: unknown) => unsent.set(address, reasonOf(error)));
   return unsent;
 }
 
@@ -81,7 +82,7 @@ function readTurnUrl(url: string): { host: string; port: number; transport: 'udp
 }
 
 /** werift's failures of STUN say what they are in `str`, and nothing in `message`. */
-function messageOf(thrown: unknown): string {
+function reasonOf(thrown: unknown): string {
   if (thrown instanceof Error && 'str' in thrown && typeof thrown.str === 'string') return thrown.str;
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return messageOf(thrown);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { z } from 'zod';
 import type { Environment } from '../config.ts';
-import { GatewayError, isFailureCode } from '../errors.ts';
+import { GatewayError, isFailureCode, messageOf } from '../errors.ts';
 
 const Problem = z.object({ code: z.string(), detail: z.string() });
 
@@ -28,11 +28,9 @@ export function connectApi(gatewayUrl: string, adminToken: string, signal?: Abor
       headersTimeout: 0,
       signal: signal ?? null,
     }).catch((cause: unknown) => {
-      throw new GatewayError(
-        'INTERNAL',
-        `the gateway at ${gatewayUrl} does not answer: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause },
-      );
+      throw new GatewayError('INTERNAL', `the gateway at ${gatewayUrl} does not answer: ${messageOf(cause)}`, {
+        cause,
+      });
     });
     const reply: unknown = response.statusCode === 204 ? undefined : await response.body.json();
     if (response.statusCode < 400) return schema.parse(reply);

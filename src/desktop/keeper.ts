@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
 import { describeExit, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessIdentity } from '../process/table.ts';
 import { RestartPolicy, type RestartLimits } from './restart-policy.ts';
@@ -104,7 +105,7 @@ export class Keeper {
         return child;
       } catch (thrown) {
         if (this.#abort.signal.aborted) return undefined;
-        const message = thrown instanceof Error ? thrown.message : String(thrown);
+        const message = messageOf(thrown);
         [reason = message, ...logTail] = message.split('\n');
       }
     }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, messageOf } from '../errors.ts';
 import { Child } from '../process/child.ts';
 import { NekoClient } from './client.ts';
 import type { Streamer } from './find.ts';
@@ -33,7 +33,7 @@ export async function startNeko(
     );
   } catch (cause) {
     signal.throwIfAborted();
-    throw new GatewayError('NEKO_START_FAILED', cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new GatewayError('NEKO_START_FAILED', messageOf(cause), { cause });
   }
 }
 

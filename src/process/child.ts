@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { messageOf } from '../errors.ts';
 import { killGroup, signalGroup } from './group.ts';
 import { readTail } from './log-file.ts';
 import { LogRing, splitLines } from './log-ring.ts';
@@ -165,10 +166,6 @@ export function describeExit(exit: ChildExit): string {
     case 'unseen':
       return 'is gone';
   }
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 type Spawned = ReturnType<typeof spawnGroup>;

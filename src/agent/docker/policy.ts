@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, messageOf } from '../../errors.ts';
 import { SessionSpec } from '../../protocol/session.ts';
 import type { MountRoot } from './mounts.ts';
 import { containerBody, HOME_VOLUME, networkBody, volumeBody } from './policy-bodies.ts';
@@ -217,7 +217,7 @@ function parseBody(call: DockerCall): unknown {
   try {
     return parseStrictJson(call.body ?? '');
   } catch (cause) {
-    throw refusal(call, `its body: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    throw refusal(call, `its body: ${messageOf(cause)}`, cause);
   }
 }
 

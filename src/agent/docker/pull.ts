@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, messageOf } from '../../errors.ts';
 import { eachLine } from './lines.ts';
 import { PullLine } from './replies.ts';
 
@@ -33,7 +33,7 @@ export async function followPull(
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof GatewayError) throw cause;
-    throw missing(name, cause instanceof Error ? cause.message : String(cause), cause);
+    throw missing(name, messageOf(cause), cause);
   }
 }
 

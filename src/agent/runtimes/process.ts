@@ -6,7 +6,7 @@ import type { Environment } from '../../config.ts';
 import { homeFolderOf, makeHomeFolder, makeSessionFolder, removeHomeFolder } from '../../desktop/folder.ts';
 import { findDesktopPrograms } from '../../desktop/programs.ts';
 import { findState, replaceOrder, watchStates, writeOrder, type DesktopState } from '../../desktop/state.ts';
-import { GatewayError, isFailureCode } from '../../errors.ts';
+import { GatewayError, isFailureCode, messageOf } from '../../errors.ts';
 import { findStreamer } from '../../neko/find.ts';
 import { AdoptedProcess } from '../../process/adopted.ts';
 import { Child } from '../../process/child.ts';
@@ -216,6 +216,5 @@ async function untilRunning(folder: string, onProgress: (stage: string) => void,
 function failureOf(state: DesktopState | undefined, cause: unknown): GatewayError {
   const reason = state?.reason;
   if (reason && isFailureCode(reason.code)) return new GatewayError(reason.code, reason.message, { cause });
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new GatewayError('SESSION_START_FAILED', message, { cause });
+  return new GatewayError('SESSION_START_FAILED', messageOf(cause), { cause });
 }

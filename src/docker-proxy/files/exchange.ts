@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import { inSeconds, printOf, type Entry, type Tree } from './entry.ts';
 import { PART_PREFIX } from './filter.ts';
 import type { LocalSide } from './local-side.ts';
@@ -179,8 +180,4 @@ async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<voi
     for (const item of left) await task(item);
   };
   await Promise.all(Array.from({ length: STEPS_AT_ONCE }, work));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

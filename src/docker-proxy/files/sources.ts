@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, posix, sep } from 'node:path';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, messageOf } from '../../errors.ts';
 import type { RemoteHost } from '../remote.ts';
 import type { Carried } from './carried.ts';
 import { isMissing } from './remote-files.ts';
@@ -70,8 +70,9 @@ async function findLocal(path: string, isMade: boolean): Promise<{ root: string;
         `invalid mount config for type "bind": bind source path does not exist: ${path}`,
         { cause: error },
       );
-    const why = error instanceof Error ? error.message : String(error);
-    throw new GatewayError('BAD_REQUEST', `error while creating mount source path '${path}': ${why}`, { cause: error });
+    throw new GatewayError('BAD_REQUEST', `error while creating mount source path '${path}': ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   throw new GatewayError(
     'BAD_REQUEST',

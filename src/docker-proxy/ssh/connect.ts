@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import ssh2, { type ClientChannel, type ServerHostKeyAlgorithm } from 'ssh2';
 import type { Logger } from 'pino';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, messageOf } from '../../errors.ts';
 import { findIdentities } from './identities.ts';
 import { addKnownHost, judgeHostKey, keyTypeOf, knownHostName, knownKeyTypes, readKnownHosts } from './known-hosts.ts';
 import { parseDestination, readSshSettings, type SshDestination, type SshSettings } from './settings.ts';
@@ -167,7 +167,6 @@ function refuseHostKey(verdict: ReturnType<typeof judgeHostKey>, name: string, k
 }
 
 function toFailure(error: unknown, { host, port, user }: SshSettings, unusable: readonly string[]): GatewayError {
-  const message = error instanceof Error ? error.message : String(error);
   const level = error instanceof Error && 'level' in error ? error.level : undefined;
   if (level === 'client-authentication') {
     const keys = unusable.length > 0 ? `; keys that can't be used: ${unusable.join(', ')}` : '';
@@ -177,7 +176,7 @@ function toFailure(error: unknown, { host, port, user }: SshSettings, unusable: 
       { cause: error },
     );
   }
-  return new GatewayError('SSH_UNREACHABLE', `no SSH connection to ${user}@${host}:${port}: ${message}`, {
+  return new GatewayError('SSH_UNREACHABLE', `no SSH connection to ${user}@${host}:${port}: ${messageOf(error)}`, {
     cause: error,
   });
 }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { GatewayError, toGatewayError } from '../../errors.ts';
+import { GatewayError, messageOf, toGatewayError } from '../../errors.ts';
 import type { RemoteFiles } from '../files/remote-files.ts';
 import type { Lane, LinkHealth, RemoteHost } from '../remote.ts';
 import { connectSsh, type SshDeps } from './connect.ts';
@@ -79,7 +79,7 @@ export class SshLink implements RemoteHost {
 
   /** Of a unix socket sshd doesn't say whether it forbids it or nobody is there, so Docker's own client at the remote is asked. */
   async #dialOtherwise(connection: SshConnection, refusal: unknown): Promise<Duplex> {
-    const why = refusal instanceof Error ? refusal.message : String(refusal);
+    const why = messageOf(refusal);
     if (this.#docker.kind === 'tcp') {
       const { host, port } = this.#docker;
       if (isProhibited(refusal))

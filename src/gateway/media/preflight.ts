@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { z } from 'zod';
-import { GatewayError, toGatewayError } from '../../errors.ts';
+import { GatewayError, messageOf, toGatewayError } from '../../errors.ts';
 import {
   PreflightFindings,
   PreflightListening,
@@ -86,7 +86,7 @@ async function send(address: string, port: number, text: string): Promise<string
     }
     return undefined;
   } catch (thrown) {
-    return thrown instanceof Error ? thrown.message : String(thrown);
+    return messageOf(thrown);
   } finally {
     socket.close();
   }
