@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { GatewayError } from './errors.ts';
 
 /** Where something listens. */
@@ -19,4 +19,9 @@ export function parsePlace(text: string, { flag, host: usual }: { flag: string; 
 /** Whether only this host reaches it. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** As URLs have them: IPv6 in brackets. */
+export function joinHostPort(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,4 +1,5 @@
 import type { ClientOptions } from 'ws';
+import { isLoopback } from '../address.ts';
 
 /**
  * How a WebSocket to the gateway masks its frames. Masks keep proxies that read along from taking a frame for something else (RFC 6455,
@@ -6,6 +7,6 @@ import type { ClientOptions } from 'ws';
  */
 export function maskingOf(url: string): Pick<ClientOptions, 'generateMask'> {
   const { protocol, hostname } = new URL(url);
-  const isInside = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  const isInside = isLoopback(hostname.replaceAll(/[[\]]/g, ''));
   return protocol === 'wss:' || isInside ? { generateMask: (mask) => void mask.fill(0) } : {};
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import { joinHostPort } from '../address.ts';
 import { GatewayError, messageOf } from '../errors.ts';
 import { ownAddresses } from '../own-addresses.ts';
 import type { Endpoint } from '../protocol/ice.ts';
@@ -128,7 +129,7 @@ async function tryTurn(
 }
 
 async function tryTcp({ address, port }: Endpoint): Promise<PreflightPath> {
-  const target = isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+  const target = joinHostPort(address, port);
   const socket = connect({ host: address, port });
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_MS) });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { isLoopback, parsePlace } from '../address.ts';
+import { isLoopback, joinHostPort, parsePlace } from '../address.ts';
 import { VncListener } from '../bridge/vnc-listener.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
@@ -61,7 +61,7 @@ export async function runVnc(args: string[], environment: Environment): Promise<
     door: { url: doorOf(values.gateway, session.data), token },
     log: createLogger(environment.logLevel),
   });
-  process.stdout.write(`session ${session.data} is at ${host.includes(':') ? `[${host}]` : host}:${listener.port}\n`);
+  process.stdout.write(`session ${session.data} is at ${joinHostPort(host, listener.port)}\n`);
   await aborted(stop);
   return 0;
 }

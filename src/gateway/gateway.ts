@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isLoopback } from '../address.ts';
+import { isLoopback, joinHostPort } from '../address.ts';
 import { GatewayError } from '../errors.ts';
 import { KEEPALIVE_MS, TUNNEL_DIAL_MS, VNC_STALL_MS } from '../protocol/limits.ts';
 import { Accesses } from './access/accesses.ts';
@@ -299,5 +299,5 @@ async function listen(app: App, host: string, port: number): Promise<string> {
   await app.listen({ host, port });
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  return `http://${joinHostPort(host, bound)}`;
 }

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import Fastify from 'fastify';
 import { z } from 'zod';
+import { joinHostPort } from '../address.ts';
 import { createMcpServer, type McpDeps } from './server.ts';
 import type { Scope } from './scope.ts';
 
@@ -37,8 +38,7 @@ export async function listenMcp(
   });
   await app.listen({ host, port });
   const address = z.object({ port: z.int() }).parse(app.server.address());
-  const shown = host.includes(':') ? `[${host}]` : host;
-  return { url: `http://${shown}:${address.port}/mcp`, [Symbol.asyncDispose]: () => app.close() };
+  return { url: `http://${joinHostPort(host, address.port)}/mcp`, [Symbol.asyncDispose]: () => app.close() };
 }
 
 function digest(text: string): Buffer {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { isLoopback, joinHostPort } from '../../address.ts';
 import { GatewayError } from '../../errors.ts';
 import { claimSocket } from '../../process/socket-claim.ts';
 import { serveConnection, type ConnectionDeps } from './connection.ts';
@@ -62,7 +63,7 @@ async function listenOnSocket(server: Server, path: string): Promise<() => Promi
 }
 
 async function listenOnTcp(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
-  if (!/^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host))
+  if (!isLoopback(host))
     throw new GatewayError(
       'BAD_REQUEST',
       `${host} is no address of the loopback, and whoever reaches this port has the remote host`,
@@ -92,7 +93,5 @@ function urlOf(server: Server): string {
   const address = server.address();
   if (address === null) throw new Error('the door listens nowhere');
   if (typeof address === 'string') return `unix://${address}`;
-  return address.family === 'IPv6'
-    ? `tcp://[${address.address}]:${address.port}`
-    : `tcp://${address.address}:${address.port}`;
+  return `tcp://${joinHostPort(address.address, address.port)}`;
 }
