@@ -11,7 +11,6 @@ import type { Ending } from '../logins/ending.ts';
 import type { Login } from '../logins/login.ts';
 import type { Logins } from '../logins/logins.ts';
 import { orderOf, orderOfPlainClient } from '../logins/order.ts';
-import { pipe } from '../logins/pipe.ts';
 import { joinAgent, recordEnd, type LoginKind, type SessionDoorDeps } from '../logins/session-door.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AccessRow } from '../store/tables.ts';
@@ -174,7 +173,7 @@ export class Programs {
       const claim = { loginId: randomUUID(), client: 'nekogate' } as const;
       const viewer = { address: caller.address };
       const order = { kind: 'signaling', sessionId: access.session_id, login: orderOf(access, claim), viewer } as const;
-      const login = logins.reserve(access, { ...claim, order, piping: pipe }, caller);
+      const login = logins.reserve(access, { ...claim, order }, caller);
       void login.ended.then((ending) => {
         onEnd();
         recordEnd(this.#deps.audit, this.#kind, login, ending);

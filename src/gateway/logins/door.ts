@@ -20,8 +20,9 @@ export function createSignalingDoor(deps: SessionDoorDeps & { metrics: Metrics }
       const claim = claimLogin(offered, access.id);
       const login = orderOf(access, claim);
       const order = { kind: 'signaling', sessionId: access.session_id, login, viewer: viewerOf(upgrade) } as const;
-      return { ...claim, order, piping: pipe };
+      return { ...claim, order };
     },
+    pipingFor: () => pipe,
   });
 }
 

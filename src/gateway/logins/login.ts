@@ -18,15 +18,13 @@ type State =
   | { name: 'used'; tunnel: WebSocket }
   | { name: 'ended'; ending: Ending };
 
-/** Which login a client comes for, and how it is served. */
+/** Which login a client comes for. */
 export interface Coming {
   loginId: string;
   /** The protocol that it speaks. */
   client: 'nekogate' | 'neko' | 'vnc';
   /** What its agent is asked for. */
   order: TunnelOrder;
-  /** How its frames pass. */
-  piping: Piping;
 }
 
 export interface LoginOptions extends Coming {
@@ -91,22 +89,23 @@ export class Login {
     this.#state = { name: 'opening', client };
   }
 
-  /** Joins the client to its agent's tunnel, which this login then owns. */
-  join(tunnel: WebSocket): void {
+  /** Joins the client to its agent's tunnel, which this login then owns; frames pass by `piping`. */
+  join(tunnel: WebSocket, piping: Piping): void {
     tunnel.on('error', (error) => this.#onTunnelError(error));
     if (this.#state.name !== 'opening') {
       endTunnel(tunnel, this.#state.name === 'ended' ? this.#state.ending : endingOfClient(1006));
       return;
     }
     const { client } = this.#state;
-    const { keepAliveMs, piping } = this.#options;
     const joint = piping(client, tunnel, (failure) => this.fail(failure));
     this.#pipe = joint;
     this.#state = { name: 'joined', client, tunnel, pipe: joint };
     this.#wasJoined = true;
     this.#watchTunnel(tunnel);
     if (this.signal.aborted) return;
-    keepAlive(client, keepAliveMs, () => this.fail(new GatewayError('CLIENT_SILENT', 'the client answers no pings')));
+    keepAlive(client, this.#options.keepAliveMs, () =>
+      this.fail(new GatewayError('CLIENT_SILENT', 'the client answers no pings')),
+    );
   }
 
   /** What passed, where that is counted; stays after the end. */

@@ -2,11 +2,13 @@ import type { Counter } from 'prom-client';
 import type { WebSocket } from 'ws';
 import { toGatewayError } from '../../errors.ts';
 import type { Audit } from '../audit.ts';
+import type { AccessRow } from '../store/tables.ts';
 import type { Tunnels } from '../tunnels/tunnels.ts';
 import { createWebSocketServer, type Door } from '../upgrade.ts';
 import { admit, getJoinable, type AdmissionDeps, type AdmissionOptions } from './admission.ts';
 import type { Ending } from './ending.ts';
 import type { Login } from './login.ts';
+import type { Piping } from './pipe.ts';
 
 export interface SessionDoorDeps extends AdmissionDeps {
   tunnels: Tunnels;
@@ -23,6 +25,8 @@ export interface SessionDoorKind extends Pick<AdmissionOptions, 'subprotocol' | 
   name: 'login' | 'vnc';
   /** Attempts by outcome. */
   joins: Counter<'outcome'>;
+  /** How frames pass between a client and its agent. */
+  pipingFor: (access: AccessRow) => Piping;
 }
 
 /** Where clients join a session by WebSocket, each over a tunnel of its own. */
@@ -48,7 +52,7 @@ export function createSessionDoor(deps: SessionDoorDeps, kind: SessionDoorKind):
       }
       // The login lives on without this request.
       void joinAgent(deps, kind, login, (tunnel) => {
-        login.join(tunnel);
+        login.join(tunnel, kind.pipingFor(login.access));
         deps.logins.greet(login);
       });
     },

@@ -20,11 +20,14 @@ export function createVncDoor(
     subprotocol: SUBPROTOCOL,
     name: 'vnc',
     joins: metrics.vncJoins,
-    claim: (_offered, { session_id: sessionId, role }) => ({
+    claim: (_offered, { session_id: sessionId }) => ({
       loginId: randomUUID(),
       client: 'vnc',
       order: { kind: 'vnc', sessionId },
-      piping: (client, tunnel, onFailure) => pipeVnc(client, tunnel, { ...options, role, metrics }, onFailure),
     }),
+    pipingFor:
+      ({ role }) =>
+      (client, tunnel, onFailure) =>
+        pipeVnc(client, tunnel, { ...options, role, metrics }, onFailure),
   });
 }
