@@ -5,6 +5,7 @@ import { GatewayError } from '../../errors.ts';
 import type { Hub } from '../agents/hub.ts';
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
+import { accessOf } from '../calls.ts';
 import { getJoinable } from '../logins/admission.ts';
 import type { Logins } from '../logins/logins.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -126,8 +127,7 @@ export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
     },
     async ({ params: { sessionId }, principal }) => {
       const { session } = await getJoinable(deps, sessionId);
-      if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'joining needs an access token');
-      const { role, expires_at: expiresAt } = principal.access;
+      const { role, expires_at: expiresAt } = accessOf(principal);
       return { sessionId, state: session.state, role, expiresAt };
     },
   );

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import { Holder } from '../../protocol/computer.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
-import { accessOf, untilGone } from './calls.ts';
+import { accessOf, untilGone } from '../calls.ts';
 import type { Leases } from './leases.ts';
 import type { Programs } from './programs.ts';
 

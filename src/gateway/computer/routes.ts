@@ -8,8 +8,8 @@ import { GatewayError, toGatewayError } from '../../errors.ts';
 import { ComputerAnswer, PictureFormat } from '../../protocol/computer.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
+import { accessOf, untilGone } from '../calls.ts';
 import type { AccessRow } from '../store/tables.ts';
-import { accessOf, untilGone } from './calls.ts';
 import type { Programs } from './programs.ts';
 
 const SIZE_MAX = 16_384;

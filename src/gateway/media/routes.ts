@@ -4,6 +4,7 @@ import { PreflightPath } from '../../protocol/preflight.ts';
 import { Id, Role } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import type { Hub } from '../agents/hub.ts';
+import { untilGone } from '../calls.ts';
 import type { Logins } from '../logins/logins.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Tunnels } from '../tunnels/tunnels.ts';
@@ -82,10 +83,8 @@ export function addMediaRoutes(app: App, { sessions, hub, logins, offers, tunnel
         response: { 200: Preflight },
       },
     },
-    async ({ params: { agentId }, raw }) => {
-      const gone = new AbortController();
-      raw.once('close', () => gone.abort());
-      const paths = await runPreflight(tunnels, hub.get(agentId).connection, gone.signal);
+    async ({ params: { agentId } }, reply) => {
+      const paths = await runPreflight(tunnels, hub.get(agentId).connection, untilGone(reply));
       return { agentId, ok: paths.some(({ ok }) => ok), paths };
     },
   );

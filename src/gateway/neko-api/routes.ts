@@ -6,6 +6,7 @@ import { decodeHead, RequestHead, ResponseHead } from '../../protocol/http-tunne
 import { Id } from '../../protocol/session.ts';
 import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
 import type { App } from '../app.ts';
+import { accessOf, untilGone } from '../calls.ts';
 import { getJoinable } from '../logins/admission.ts';
 import type { SessionDoorDeps } from '../logins/session-door.ts';
 import { orderOfPlainClient, plainLoginId } from '../logins/order.ts';
@@ -47,9 +48,8 @@ export async function addNekoApi(app: App, deps: NekoApiDeps): Promise<void> {
         params: Params,
       },
       handler: async (request, reply) => {
-        const { principal } = request;
-        if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
-        const { id: accessId, session_id: sessionId } = principal.access;
+        const access = accessOf(request.principal);
+        const { id: accessId, session_id: sessionId } = access;
         const path = pathOf(request.raw, sessionId);
         if (path === '/api/login')
           throw new GatewayError('FORBIDDEN', 'this session is joined by its access token, not by a password');
@@ -59,12 +59,10 @@ export async function addNekoApi(app: App, deps: NekoApiDeps): Promise<void> {
         }
         deps.onCall(sessionId);
         const head = { method: request.method, path, headers: pick(request.headers, REQUEST_HEADERS) };
-        const gone = new AbortController();
-        reply.raw.once('close', () => gone.abort());
-        const { status, headers, body } = await exchange(deps, principal.access, {
+        const { status, headers, body } = await exchange(deps, access, {
           head,
           body: request.body,
-          signal: gone.signal,
+          signal: untilGone(reply),
         });
         return reply.code(status).headers(headers).send(body);
       },

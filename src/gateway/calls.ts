@@ -1,9 +1,9 @@
-// What the calls of programs have in common.
-import { GatewayError } from '../../errors.ts';
-import type { Principal } from '../auth.ts';
-import type { AccessRow } from '../store/tables.ts';
+// What calls over HTTP have in common.
+import { GatewayError } from '../errors.ts';
+import type { Principal } from './auth.ts';
+import type { AccessRow } from './store/tables.ts';
 
-/** A program is its access. @throws GatewayError FORBIDDEN */
+/** Of a call that only clients of a session make. @throws GatewayError FORBIDDEN */
 export function accessOf(principal: Principal): AccessRow {
   if (principal.kind !== 'access') throw new GatewayError('FORBIDDEN', 'this asks for an access token');
   return principal.access;
