@@ -1,5 +1,5 @@
 import type { ClientOptions } from 'ws';
-import { isLoopback } from '../address.ts';
+import { isLoopback } from '../net/address.ts';
 
 /**
  * How a WebSocket to the gateway masks its frames. Masks keep proxies that read along from taking a frame for something else (RFC 6455,

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect, isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import { joinHostPort } from '../address.ts';
+import { joinHostPort } from '../net/address.ts';
 import { GatewayError, messageOf } from '../errors.ts';
-import { ownAddresses } from '../own-addresses.ts';
+import { ownAddresses } from '../net/own-addresses.ts';
 import type { Endpoint } from '../protocol/ice.ts';
 import {
   PreflightSent,

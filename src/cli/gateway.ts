@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { parsePlace } from '../address.ts';
+import { parsePlace } from '../net/address.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { isLoopback, joinHostPort, parsePlace } from '../address.ts';
+import { isLoopback, joinHostPort, parsePlace } from '../net/address.ts';
 import { VncListener } from '../bridge/vnc-listener.ts';
 import type { Environment } from '../config.ts';
 import { GatewayError } from '../errors.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isLoopback, joinHostPort } from '../address.ts';
+import { isLoopback, joinHostPort } from '../net/address.ts';
 import { GatewayError } from '../errors.ts';
 import { KEEPALIVE_MS, TUNNEL_DIAL_MS, VNC_STALL_MS } from '../protocol/limits.ts';
 import { Accesses } from './access/accesses.ts';

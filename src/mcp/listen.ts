@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import Fastify from 'fastify';
 import { z } from 'zod';
-import { joinHostPort } from '../address.ts';
+import { joinHostPort } from '../net/address.ts';
 import { createMcpServer, type McpDeps } from './server.ts';
 import type { Scope } from './scope.ts';
 

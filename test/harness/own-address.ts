@@ -1,4 +1,4 @@
-import { ownAddresses } from '../../src/own-addresses.ts';
+import { ownAddresses } from '../../src/net/own-addresses.ts';
 
 /** The address that programs on this machine have towards others: neko binds no media to loopback, and coturn relays none there. */
 export function ownAddress(): string {

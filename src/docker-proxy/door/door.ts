@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { isLoopback, joinHostPort } from '../../address.ts';
+import { isLoopback, joinHostPort } from '../../net/address.ts';
 import { GatewayError } from '../../errors.ts';
 import { claimSocket } from '../../process/socket-claim.ts';
 import { serveConnection, type ConnectionDeps } from './connection.ts';

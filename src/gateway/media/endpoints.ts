@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
-import { parsePlace, type Place } from '../../address.ts';
+import { parsePlace, type Place } from '../../net/address.ts';
 import { GatewayError } from '../../errors.ts';
-import { ownAddresses } from '../../own-addresses.ts';
+import { ownAddresses } from '../../net/own-addresses.ts';
 import { ENDPOINTS_MAX, type Endpoint } from '../../protocol/ice.ts';
 
 /** Where media over TCP is taken, and which addresses viewers are told; empty: where it listens. */

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
-import type { Place } from '../../address.ts';
+import type { Place } from '../../net/address.ts';
 import { bridge } from '../../bridge/bridge.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import { Id } from '../../protocol/session.ts';

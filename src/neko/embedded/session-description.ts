@@ -1,4 +1,4 @@
-import { ownAddresses } from '../../own-addresses.ts';
+import { ownAddresses } from '../../net/own-addresses.ts';
 
 // What we change in the session descriptions that werift writes and reads. RFC 8866, RFC 8839.
 

@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import { GatewayError } from './errors.ts';
+import { GatewayError } from '../errors.ts';
 
 /** Where something listens. */
 export interface Place {
