@@ -1,7 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../errors.ts';
+import { TcpServer } from '../net/tcp-server.ts';
 import { meetClient, type Challenge } from '../rfb/client-side.ts';
 import { converse } from '../rfb/converse.ts';
 import { answerChallenge } from '../rfb/password.ts';
@@ -27,59 +28,40 @@ export interface VncListenerOptions {
 /** Where native VNC clients reach one session: each connection is a client of its own at the gateway. */
 export class VncListener implements AsyncDisposable {
   readonly #options: VncListenerOptions;
-  readonly #server: Server;
-  readonly #open = new Set<Promise<void>>();
-  readonly #stopped = new AbortController();
-  #stopping: Promise<void> | undefined;
+  readonly #server: TcpServer;
 
   /** Resolves once it listens. @throws GatewayError BAD_REQUEST when it can't */
   static async open(options: VncListenerOptions): Promise<VncListener> {
     const listener = new VncListener(options);
-    const { host, port } = options;
-    await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (cause) =>
-        reject(new GatewayError('BAD_REQUEST', `can't listen at ${host} port ${port}: ${cause.message}`, { cause })),
-      );
-      listener.#server.listen(port, host, resolve);
-    });
+    await listener.#server.listen(options);
     return listener;
   }
 
   private constructor(options: VncListenerOptions) {
     this.#options = options;
-    this.#server = createServer({ noDelay: true }, (socket) => {
-      const open: Promise<void> = this.#serve(socket).finally(() => this.#open.delete(open));
-      this.#open.add(open);
+    this.#server = new TcpServer({
+      connectionsMax: CLIENTS_MAX,
+      serve: (socket, stopped) => this.#serve(socket, stopped),
+      log: options.log,
     });
-    this.#server.maxConnections = CLIENTS_MAX;
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#server.port;
   }
 
   /** Hangs up; resolves once nobody is connected any more. Idempotent. */
   stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop());
+    return this.#server.stop(new GatewayError('SHUTTING_DOWN', 'this listener is shutting down'));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  async #stop(): Promise<void> {
-    this.#stopped.abort(new GatewayError('SHUTTING_DOWN', 'this listener is shutting down'));
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    await Promise.all([closed, ...this.#open]);
-  }
-
   /** Never rejects. */
-  async #serve(socket: Socket): Promise<void> {
+  async #serve(socket: Socket, signal: AbortSignal): Promise<void> {
     const { password, door, log } = this.#options;
-    const { signal } = this.#stopped;
     // An error is followed by the close.
     socket.on('error', (error) => log.debug({ reason: error.message }, "a VNC client's connection failed"));
     try {

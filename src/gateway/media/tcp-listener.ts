@@ -1,8 +1,9 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { encodeTcpFrame, splitTcpFrames } from 'werift';
 import type { WebSocket } from 'ws';
 import { GatewayError, toGatewayError } from '../../errors.ts';
+import { TcpServer } from '../../net/tcp-server.ts';
 import type { Endpoint } from '../../protocol/ice.ts';
 import { DATAGRAM_MAX_BYTES, KEEPALIVE_MS, MEDIA_QUEUE_MAX_BYTES } from '../../protocol/limits.ts';
 import { closedOf, closeSocket, CLOSE_NORMAL } from '../../websocket/closing.ts';
@@ -41,69 +42,46 @@ export interface TcpListenerOptions {
 export class TcpListener {
   readonly #place: TcpMediaOptions;
   readonly #options: TcpListenerOptions;
-  readonly #server: Server;
+  readonly #server: TcpServer;
   readonly #strangers = new Map<string, number>();
   readonly #ofLogin = new Map<string, number>();
-  readonly #open = new Set<Promise<void>>();
-  readonly #stopped = new AbortController();
-  #stopping: Promise<void> | undefined;
 
   /** Resolves once it listens. @throws GatewayError BAD_REQUEST when it can't */
   static async open(place: TcpMediaOptions, options: TcpListenerOptions): Promise<TcpListener> {
     const listener = new TcpListener(place, options);
-    const { host, port } = place;
-    await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (cause) =>
-        reject(
-          new GatewayError('BAD_REQUEST', `--tcp-media can't listen at ${host} port ${port}: ${cause.message}`, {
-            cause,
-          }),
-        ),
-      );
-      listener.#server.listen(port, host, resolve);
-    });
+    await listener.#server.listen(place, '--tcp-media');
     return listener;
   }
 
   private constructor(place: TcpMediaOptions, options: TcpListenerOptions) {
     this.#place = place;
     this.#options = options;
-    this.#server = createServer({ noDelay: true }, (socket) => {
-      const open: Promise<void> = this.#take(socket)
-        .catch((error: unknown) => options.log.debug({ reason: toGatewayError(error).message }, 'media over TCP ended'))
-        .finally(() => {
-          socket.destroy();
-          this.#open.delete(open);
-        });
-      this.#open.add(open);
+    const { log } = options;
+    this.#server = new TcpServer({
+      connectionsMax: CONNECTIONS_MAX,
+      serve: (socket, stopped) =>
+        this.#take(socket, stopped)
+          .catch((error: unknown) => log.debug({ reason: toGatewayError(error).message }, 'media over TCP ended'))
+          .finally(() => socket.destroy()),
+      log,
     });
-    this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
   /** What viewers are told of it. */
   get endpoints(): Endpoint[] {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? endpointsOf(this.#place, address.port) : [];
+    return endpointsOf(this.#place, this.#server.port);
   }
 
   /** Resolves once nobody is connected any more. Idempotent. */
   stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop());
-  }
-
-  async #stop(): Promise<void> {
-    this.#stopped.abort();
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    await Promise.all([closed, ...this.#open]);
+    return this.#server.stop(new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down'));
   }
 
   /** One connection, from its first byte to its end. */
-  async #take(socket: Socket): Promise<void> {
+  async #take(socket: Socket, stopped: AbortSignal): Promise<void> {
     const { tunnels, metrics } = this.#options;
     const ended = new AbortController();
-    const signal = AbortSignal.any([ended.signal, this.#stopped.signal]);
+    const signal = AbortSignal.any([ended.signal, stopped]);
     // An error is followed by the close.
     socket.on('error', () => undefined);
     socket.once('close', () => ended.abort());

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, type Server as HttpServer } from 'node:http';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
-import type { Place } from '../../net/address.ts';
 import { bridge } from '../../bridge/bridge.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
+import type { Place } from '../../net/address.ts';
+import { TcpServer } from '../../net/tcp-server.ts';
 import { Id } from '../../protocol/session.ts';
 import { askForTls, readPlain, refuseClient, type KnownClient } from '../../rfb/client-side.ts';
 import { converse, type ConverseOptions } from '../../rfb/converse.ts';
@@ -40,75 +41,49 @@ export interface RfbListenerDeps {
  * joins at the door of WebSockets as any other VNC client, so that all that holds there holds here.
  */
 export class RfbListener {
-  readonly #options: RfbListenerOptions;
   readonly #deps: RfbListenerDeps;
   readonly #context: SecureContext;
-  readonly #server: Server;
+  readonly #server: TcpServer;
   readonly #strangers = new Map<string, number>();
-  readonly #open = new Set<Promise<void>>();
-  readonly #stopped = new AbortController();
-  #stopping: Promise<void> | undefined;
 
   /** Resolves once it listens. @throws GatewayError BAD_REQUEST when it can't, or the certificate is of no use */
   static async open(deps: RfbListenerDeps, options: RfbListenerOptions): Promise<RfbListener> {
     const listener = new RfbListener(deps, options);
-    const { host, port } = options.place;
-    await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (cause) =>
-        reject(
-          new GatewayError('BAD_REQUEST', `--rfb-listen can't listen at ${host} port ${port}: ${cause.message}`, {
-            cause,
-          }),
-        ),
-      );
-      listener.#server.listen(port, host, resolve);
-    });
+    await listener.#server.listen(options.place, '--rfb-listen');
     return listener;
   }
 
   private constructor(deps: RfbListenerDeps, options: RfbListenerOptions) {
     this.#deps = deps;
-    this.#options = options;
     this.#context = contextOf(options.tls);
-    this.#server = createServer({ noDelay: true }, (socket) => {
-      const open: Promise<void> = this.#serve(socket)
-        .catch((thrown: unknown) => {
-          const { code, message } = toGatewayError(thrown);
-          deps.log.info({ code, reason: message }, 'a VNC client at the RFB listener was refused');
-        })
-        .finally(() => {
-          socket.destroy();
-          this.#open.delete(open);
-        });
-      this.#open.add(open);
+    const { log } = deps;
+    this.#server = new TcpServer({
+      connectionsMax: CONNECTIONS_MAX,
+      serve: (socket, stopped) =>
+        this.#serve(socket, stopped)
+          .catch((thrown: unknown) => {
+            const { code, message } = toGatewayError(thrown);
+            log.info({ code, reason: message }, 'a VNC client at the RFB listener was refused');
+          })
+          .finally(() => socket.destroy()),
+      log,
     });
-    this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#options.place.port;
+    return this.#server.port;
   }
 
   /** Hangs up; resolves once nobody is connected any more. Idempotent. */
   stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop());
+    return this.#server.stop(new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down'));
   }
 
-  async #stop(): Promise<void> {
-    this.#stopped.abort(new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down'));
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    await Promise.all([closed, ...this.#open]);
-  }
-
-  async #serve(socket: Socket): Promise<void> {
+  async #serve(socket: Socket, signal: AbortSignal): Promise<void> {
     // Errors are followed by the close.
     socket.on('error', () => undefined);
     const address = socket.remoteAddress ?? '';
-    const { signal } = this.#stopped;
-    const { tls, client, sessionId, token } = await this.#meet(socket, address);
+    const { tls, client, sessionId, token } = await this.#meet(socket, address, signal);
     const agent = new InsideAgent(this.#deps.server, address);
     try {
       await bridge(tls, client, { url: new URL(`ws://gateway/s/${sessionId}/vnc`), token, agent }, signal);
@@ -121,11 +96,12 @@ export class RfbListener {
   async #meet(
     socket: Socket,
     address: string,
+    signal: AbortSignal,
   ): Promise<{ tls: TLSSocket; client: KnownClient; sessionId: string; token: string }> {
     using _ = count(this.#strangers, address, STRANGERS_MAX_PER_ADDRESS);
     const options: ConverseOptions = {
       withinMs: HANDSHAKE_MS,
-      signal: this.#stopped.signal,
+      signal,
       failure: (what) => new GatewayError('CLIENT_SILENT', `the VNC client ${what}`),
     };
     const minor = await converse(socket, askForTls(), options);
