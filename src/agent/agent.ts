@@ -127,6 +127,7 @@ export class Agent {
         sessions: this.#sessions.count,
         load: loadavg()[0] ?? 0,
         freeMemory: freemem(),
+        vncTunnels: this.#vnc.count,
         ...(runtime.freeSlots !== undefined && { freeSlots: runtime.freeSlots }),
       }),
       handlers: {

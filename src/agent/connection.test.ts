@@ -25,7 +25,7 @@ function connectTo(url: string, more: Partial<ConnectionOptions> = {}) {
       sessions: [],
       logins: [],
     }),
-    heartbeat: () => ({ sessions: 0, load: 0, freeMemory: 0 }),
+    heartbeat: () => ({ sessions: 0, load: 0, freeMemory: 0, vncTunnels: 0 }),
     handlers: { command: () => undefined, ...IDLE },
     onWelcome: () => undefined,
     ...more,
@@ -102,7 +102,7 @@ test('what is sent while the gateway is away is dropped without harm', async () 
   await using server = await listen();
   await using agent = connectTo(server.url);
 
-  agent.connection.send('heartbeat', { sessions: 0, load: 0, freeMemory: 0 });
+  agent.connection.send('heartbeat', { sessions: 0, load: 0, freeMemory: 0, vncTunnels: 0 });
 
   assert.partialDeepStrictEqual((await accept(server)).hello, { type: 'hello' });
 });

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
-import { WebSocket, type ClientOptions } from 'ws';
-import { KEEPALIVE_MS, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
+import type { ClientOptions, WebSocket } from 'ws';
+import { KEEPALIVE_MS } from '../protocol/limits.ts';
 import { SPARES_PER_AGENT, type SpareClaim } from '../protocol/spare.ts';
 import { holdFrames } from '../websocket/hold.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
-import { maskingOf } from './masking.ts';
+import { dialTunnel } from './dial.ts';
 
 /** Between two tries after one that failed; a gateway without this door has tunnels dialled as they are asked for. */
 const RETRY_MS = 10_000;
@@ -72,12 +72,7 @@ export class Spares {
 
   #dial(): void {
     const { url, dial, log } = this.#options;
-    const socket = new WebSocket(url, {
-      ...dial,
-      ...maskingOf(url),
-      perMessageDeflate: false,
-      handshakeTimeout: TUNNEL_DIAL_MS,
-    });
+    const socket = dialTunnel(url, dial);
     this.#all.add(socket);
     socket.on('error', (error) => log.debug({ reason: error.message }, 'a spare tunnel failed'));
     socket.once('open', () => {

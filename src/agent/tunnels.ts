@@ -1,14 +1,14 @@
 import type { Logger } from 'pino';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { TunnelRequest } from '../protocol/control.ts';
-import { SIGNALING_FRAME_MAX_BYTES, TUNNEL_DIAL_MS } from '../protocol/limits.ts';
+import { SIGNALING_FRAME_MAX_BYTES } from '../protocol/limits.ts';
 import { clientSocket, refuseClient, type ClientSocket } from '../signaling/relay.ts';
 import { closedOf, closeWith } from '../websocket/closing.ts';
 import type { SendToGateway } from './commands.ts';
 import type { LoginTable } from './logins.ts';
+import { dialTunnel } from './dial.ts';
 import { joinToStreamer } from './media-tunnel.ts';
-import { maskingOf } from './masking.ts';
 import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko, showScreen } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
@@ -148,12 +148,10 @@ export class Tunnels {
       this.#options.log.debug({ tunnelId, kind }, 'a spare became a tunnel');
       return clientSocket(spare);
     }
-    const socket = new WebSocket(this.#options.url, {
-      headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': this.#options.agentKey },
+    const { url, agentKey } = this.#options;
+    const socket = dialTunnel(url, {
+      headers: { authorization: `Bearer ${ticket}`, 'x-agent-api-key': agentKey },
       maxPayload: SIGNALING_FRAME_MAX_BYTES,
-      perMessageDeflate: false,
-      handshakeTimeout: TUNNEL_DIAL_MS,
-      ...maskingOf(this.#options.url),
     });
     const client = clientSocket(socket);
     await new Promise<void>((resolve, reject) => {

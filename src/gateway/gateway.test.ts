@@ -155,7 +155,7 @@ describe('what operators look at', () => {
     await using plane = await ControlPlane.start();
     await using one = await plane.connectAgent();
 
-    one.send('heartbeat', { sessions: 1, load: 0, freeMemory: 1, freeSlots: 124 });
+    one.send('heartbeat', { sessions: 1, load: 0, freeMemory: 1, freeSlots: 124, vncTunnels: 0 });
 
     await vi.waitFor(async () =>
       assert.include((await plane.call('GET', '/metrics')).body, 'nekogate_free_port_slots 124'),

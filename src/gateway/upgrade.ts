@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
 import { GatewayError } from '../errors.ts';
+import { writeDirectly } from '../websocket/direct.ts';
+import { Shunt } from '../websocket/shunt.ts';
 import { failureOf } from './problem.ts';
 import { refuse } from './refusal.ts';
 import { requestIdOf } from './request-id.ts';
@@ -12,14 +14,16 @@ const UPGRADES_MAX = 512;
 /** Time that the checks before an upgrade may take, the store's answers included; then the connection is cut. */
 const UPGRADE_MS = 15_000;
 
+const NOTHING = Buffer.alloc(0);
+
 /** One request to become a WebSocket, before anything was answered. */
 export interface Upgrade {
   request: IncomingMessage;
   url: URL;
   requestId: string;
   address: string;
-  /** Answers 101. Rejects, and the caller has been answered, when the handshake itself is wrong. */
-  accept(server: WebSocketServer): Promise<WebSocket>;
+  /** Answers 101; `isShunted`, its binary frames can be led past it. Rejects, and the caller has been answered, when the handshake itself is wrong. */
+  accept(server: WebSocketServer, options?: { isShunted?: boolean }): Promise<WebSocket>;
 }
 
 /** One path that takes WebSockets. `open` checks everything, then accepts; what it throws before is the HTTP answer. */
@@ -85,10 +89,10 @@ export class UpgradeRouter {
           url,
           requestId,
           address: request.socket.remoteAddress ?? '',
-          accept: async (server) => {
+          accept: async (server, { isShunted = false } = {}) => {
             clearTimeout(timer);
             answered = true;
-            return accept(server, { request, socket, head, requestId });
+            return accept(server, { request, socket, head, requestId, isShunted });
           },
         },
         groups,
@@ -115,9 +119,9 @@ export class UpgradeRouter {
 
 function accept(
   server: WebSocketServer,
-  upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer; requestId: string },
+  upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer; requestId: string; isShunted: boolean },
 ): Promise<WebSocket> {
-  const { request, socket, head, requestId } = upgrade;
+  const { request, socket, head, requestId, isShunted } = upgrade;
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const onClose = (): void =>
     reject(new GatewayError('BAD_REQUEST', 'the caller was gone before its handshake was done'));
@@ -134,8 +138,17 @@ function accept(
   socket.once('close', onClose);
   // With a listener here `ws` leaves the answer to us.
   server.on('wsClientError', onWrong);
-  if (socket.destroyed) onClose();
-  else server.handleUpgrade(request, socket, head, resolve);
+  if (socket.destroyed) {
+    onClose();
+    return settled;
+  }
+  if (head.length > 0) socket.unshift(head);
+  const shunt = isShunted ? new Shunt(socket) : undefined;
+  server.handleUpgrade(request, shunt ?? socket, NOTHING, (accepted) => {
+    shunt?.serve(accepted);
+    writeDirectly(accepted, { stream: socket, isMasked: false });
+    resolve(accepted);
+  });
   return settled;
 }
 

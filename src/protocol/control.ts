@@ -7,7 +7,7 @@ import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
 import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
 /** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 const Text = z.string().max(256);
 
@@ -92,6 +92,8 @@ const FROM_AGENT = {
     freeMemory: z.number(),
     /** Sessions that the host still has ports for, where its runtime knows. */
     freeSlots: z.int().min(0).optional(),
+    /** Those that are being opened, too. */
+    vncTunnels: z.int().min(0),
   }),
   /** The command was understood and is under way. */
   ack: z.object({ commandId: z.uuid() }),

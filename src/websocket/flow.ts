@@ -32,12 +32,12 @@ export class Flow {
     return this.#bytes;
   }
 
-  /** Hands a chunk to `write`, which must call back once the chunk is out of this process, or never will be. */
-  pass(chunk: Uint8Array, write: (chunk: Uint8Array, done: () => void) => void): void {
+  /** Has `length` bytes written by `write`, which must call back once they are out of this process, or never will be. Does nothing once it was ended. */
+  pass(length: number, write: (done: () => void) => void): void {
     if (this.#isEnded) return;
-    this.#bytes += chunk.length;
-    this.#queued += chunk.length;
-    write(chunk, () => this.#taken(chunk.length));
+    this.#bytes += length;
+    this.#queued += length;
+    write(() => this.#taken(length));
     if (this.#queued < this.#options.queueBytes || this.#stall) return;
     this.#source.pause();
     this.#stall = setTimeout(() => {

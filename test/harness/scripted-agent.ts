@@ -130,8 +130,8 @@ export class ScriptedAgent extends EventEmitter {
     this.send('session.updated', report);
   }
 
-  heartbeat(): void {
-    this.send('heartbeat', { sessions: 0, load: 0, freeMemory: 1 });
+  heartbeat(vncTunnels = 0): void {
+    this.send('heartbeat', { sessions: 0, load: 0, freeMemory: 1, vncTunnels });
   }
 
   /** The command that comes next, or came and was not asked for yet. */

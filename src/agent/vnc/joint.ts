@@ -4,6 +4,7 @@ import { KEEPALIVE_MS, VNC_QUEUE_BYTES, VNC_STALL_MS } from '../../protocol/limi
 import type { Failure } from '../../protocol/session.ts';
 import type { ClientSocket } from '../../signaling/relay.ts';
 import { closeWith } from '../../websocket/closing.ts';
+import { freeChunk, sendBytes } from '../../websocket/direct.ts';
 import { Flow } from '../../websocket/flow.ts';
 import { keepAlive } from '../../websocket/keep-alive.ts';
 import { bytesOf } from '../../websocket/frames.ts';
@@ -40,14 +41,16 @@ export async function joinVnc(
     fail(reason instanceof GatewayError ? reason : new GatewayError('SHUTTING_DOWN', 'the tunnel was ended'));
   };
 
-  tunnel.on('message', (frame) =>
-    toServer.pass(bytesOf(frame), (chunk, done) => {
-      server.write(chunk, () => done());
-    }),
-  );
-  server.on('data', (bytes) =>
-    toViewer.pass(bytes, (chunk, done) => {
-      tunnel.send(chunk, () => done());
+  tunnel.on('message', (frame) => {
+    const bytes = bytesOf(frame);
+    toServer.pass(bytes.length, (done) => void server.write(bytes, () => done()));
+  });
+  server.on('data', (chunk: Buffer) =>
+    toViewer.pass(chunk.length, (done) => {
+      sendBytes(tunnel, [chunk], chunk.length, () => {
+        freeChunk(chunk);
+        done();
+      });
     }),
   );
   const serverClosed = new Promise<void>((resolve) => {

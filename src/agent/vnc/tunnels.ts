@@ -76,6 +76,11 @@ export class VncTunnels {
     }
   }
 
+  /** Those that are being opened, too. */
+  get count(): number {
+    return this.#tunnels.size;
+  }
+
   /** No effect on one that is gone. */
   close(tunnelId: string, failure: GatewayError): void {
     this.#tunnels.get(tunnelId)?.abort.abort(failure);

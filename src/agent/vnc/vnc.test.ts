@@ -243,6 +243,7 @@ describe('a VNC tunnel', () => {
     const { join, tunnels, open } = openTunnels(server.address);
     const first = await join(server, 's-1');
     const second = await join(server, 's-2');
+    assert.equal(tunnels.count, 2);
 
     tunnels.endSession('s-1', new GatewayError('SESSION_ENDED', 'the session was stopped'));
     assert.deepEqual(await first.closed, { code: 4411, reason: 'SESSION_ENDED' });
@@ -250,6 +251,7 @@ describe('a VNC tunnel', () => {
     assert.equal(Buffer.from(await second.reader.read(11)).toString(), 'still there');
     await tunnels.stop(END);
     assert.deepEqual(await second.closed, { code: 4503, reason: 'SHUTTING_DOWN' });
+    assert.equal(tunnels.count, 0);
 
     await using pair = await openSocketPair();
     assert.include(await open(pair).catch((error: unknown) => error), { code: 'SHUTTING_DOWN' });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { assert, test } from 'vitest';
 import { ControlPlane } from '../../../test/harness/control-plane.ts';
+import { until } from '../../../test/harness/house.ts';
 import { closingOf, ScriptedAgent } from '../../../test/harness/scripted-agent.ts';
 
 test('an agent is enrolled once, and its key is shown once', async () => {
@@ -134,6 +135,17 @@ test('an agent whose heartbeats stop is degraded, then offline, and its connecti
   assert.deepEqual(await agent.closed, { code: 4408, reason: 'CLIENT_SILENT' });
   assert.include([...states].join(), 'online,degraded');
   assert.equal((await plane.call('GET', '/api/v1/agents/host-1')).body.state, 'offline');
+});
+
+test('an agent tells how many VNC clients it serves', async () => {
+  await using plane = await ControlPlane.start();
+  await using agent = await plane.connectAgent();
+  const count = async () => (await plane.call('GET', '/api/v1/agents/host-1')).body.vncTunnels;
+  assert.equal(await count(), 0);
+
+  agent.heartbeat(3);
+
+  await until('the count is shown', count, (shown) => shown === 3);
 });
 
 test('an agent that answers no pings is taken for lost', async () => {

@@ -71,6 +71,7 @@ export class AgentConnection {
   #heartbeatTimer: NodeJS.Timeout | undefined;
   #heartbeatAt = performance.now();
   #freeSlots: number | undefined;
+  #vncTunnels = 0;
 
   constructor(socket: WebSocket, agent: AgentRow, options: AgentConnectionOptions) {
     this.agent = agent;
@@ -109,6 +110,11 @@ export class AgentConnection {
   /** Sessions that its host still has ports for; undefined where it doesn't say. */
   get freeSlots(): number | undefined {
     return this.#freeSlots;
+  }
+
+  /** As of its last heartbeat. */
+  get vncTunnels(): number {
+    return this.#vncTunnels;
   }
 
   /** Starts the live time: from here on commands may be sent. No effect when it ended meanwhile. */
@@ -192,9 +198,10 @@ export class AgentConnection {
 
   readonly #handlers: Handlers<FromAgent> = {
     hello: (hello) => this.#greet(hello),
-    heartbeat: ({ freeSlots }) => {
+    heartbeat: ({ freeSlots, vncTunnels }) => {
       this.#heartbeatAt = performance.now();
       this.#freeSlots = freeSlots;
+      this.#vncTunnels = vncTunnels;
     },
     ack: () => undefined,
     progress: ({ commandId, message, isWaiting }) => this.#commands.progressed(commandId, message, isWaiting ?? false),

@@ -19,6 +19,7 @@ const Agent = z.object({
   version: z.string().optional(),
   streamer: z.enum(['neko', 'embedded']).optional(),
   maxSessions: z.int().optional(),
+  vncTunnels: z.int().optional().describe('VNC clients that it serves, as of its last heartbeat'),
 });
 
 const Params = z.object({ agentId: Id });
@@ -95,13 +96,15 @@ export function addAgentRoutes(app: App, deps: AgentRoutesDeps): void {
 }
 
 function present(agent: AgentRow, hub: Hub): z.input<typeof Agent> {
-  const hello = hub.find(agent.id)?.hello;
+  const connected = hub.find(agent.id);
+  const hello = connected?.hello;
   return {
     id: agent.id,
     label: agent.label,
     state: hub.stateOf(agent.id),
     createdAt: agent.created_at,
     lastSeenAt: hello ? new Date().toISOString() : agent.last_seen_at,
+    ...(connected && { vncTunnels: connected.connection.vncTunnels }),
     ...(hello && {
       hostname: hello.hostname,
       version: hello.version,

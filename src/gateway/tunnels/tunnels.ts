@@ -124,7 +124,7 @@ export class Tunnels {
         if (spares.size >= SPARES_MAX_PER_AGENT)
           throw new GatewayError('TOO_MANY_REQUESTS', `agent ${agentId} has ${spares.size} spare tunnels already`);
         this.#spares.set(agentId, spares);
-        const socket = await upgrade.accept(server);
+        const socket = await upgrade.accept(server, { isShunted: true });
         spares.add(socket);
         const cut = (): void => socket.terminate();
         const endKeepAlive = keepAlive(socket, this.#options.keepAliveMs, cut);
@@ -189,7 +189,7 @@ export class Tunnels {
         const ticket = this.#tickets.get(hash);
         if (!ticket) throw refusal();
         this.#tickets.delete(hash);
-        const socket = await upgrade.accept(server).catch((error: unknown) => {
+        const socket = await upgrade.accept(server, { isShunted: true }).catch((error: unknown) => {
           ticket.reject(new GatewayError('AGENT_OFFLINE', `agent ${ticket.agentId} broke off while it dialled back`));
           throw error;
         });

@@ -5,8 +5,10 @@ import type { Role } from '../../protocol/session.ts';
 import { ClientFilter } from '../../rfb/client-filter.ts';
 import { welcomeClient } from '../../rfb/client-side.ts';
 import { Dialogue } from '../../rfb/dialogue.ts';
+import { sendBytes } from '../../websocket/direct.ts';
 import { Flow } from '../../websocket/flow.ts';
 import { bytesOf } from '../../websocket/frames.ts';
+import { takeBinary, type TakeBytes } from '../../websocket/shunt.ts';
 import type { Pipe } from '../logins/pipe.ts';
 import type { Metrics } from '../metrics.ts';
 
@@ -40,6 +42,8 @@ export function pipeVnc(
     ...limits,
     onStall: () => fail(new GatewayError('CLIENT_SLOW', 'the client takes nothing of what waits for it')),
   });
+  const toDesktopBytes = metrics.vncBytes.labels({ direction: 'to_desktop' });
+  const toClientBytes = metrics.vncBytes.labels({ direction: 'to_client' });
   const filter = new ClientFilter(role);
   let greeting: Dialogue<void> | undefined = new Dialogue(welcomeClient(), (bytes) => client.send(bytes));
   let isEnded = false;
@@ -80,8 +84,8 @@ export function pipeVnc(
       if (!isBinary) throw new GatewayError('BAD_FRAME', 'VNC frames are binary; this one was text');
       const chunk = greeting ? greet(bytesOf(frame)) : bytesOf(frame);
       for (const part of filter.push(chunk)) {
-        metrics.vncBytes.inc({ direction: 'to_desktop' }, part.length);
-        toDesktop.pass(part, (bytes, done) => tunnel.send(bytes, () => done()));
+        toDesktopBytes.inc(part.length);
+        toDesktop.pass(part.length, (done) => tunnel.send(part, () => done()));
       }
       expectMore(greeting !== undefined || filter.isMidMessage);
     } catch (thrown) {
@@ -89,17 +93,24 @@ export function pipeVnc(
     }
   });
 
+  const passToClient: TakeBytes = (parts, length, release) => {
+    if (isEnded) return;
+    toClientBytes.inc(length);
+    toClient.pass(length, (done) => {
+      sendBytes(client, parts, length, () => {
+        release();
+        done();
+      });
+    });
+  };
+  takeBinary(tunnel, passToClient);
   tunnel.on('message', (frame, isBinary) => {
     if (isEnded) return;
     const bytes = bytesOf(frame);
     if (!isBinary) fail(new GatewayError('BAD_FRAME', 'the agent sent a text frame on a VNC tunnel'));
-    else if (bytes.length > 0) {
-      metrics.vncBytes.inc({ direction: 'to_client' }, bytes.length);
-      toClient.pass(bytes, (chunk, done) => client.send(chunk, () => done()));
-    } else {
-      // The VNC server's end: the client gets the rest first.
-      void toClient.emptied().then(() => fail(new GatewayError('VNC_LOST', "the desktop's VNC server hung up")));
-    }
+    else if (bytes.length > 0) passToClient([bytes], bytes.length, () => undefined);
+    // The VNC server's end: the client gets the rest first.
+    else void toClient.emptied().then(() => fail(new GatewayError('VNC_LOST', "the desktop's VNC server hung up")));
   });
 
   greet(NOTHING);
