@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryKb } from './processes.ts';
 import { close, median, percentile, round } from './run.ts';
 import { askBulk, KEY } from './vnc/talk.ts';
-import { enter, openWays, type Way } from './vnc/ways.ts';
+import { enter, openWays, type Stream, type Way } from './vnc/ways.ts';
 
 const ROUNDS = 5;
 const OPENS = 20;
@@ -24,7 +24,7 @@ interface Figures {
   crowds: number[];
 }
 
-await using ways = await openWays(IDLE_TUNNELS + VIEWERS);
+await using ways = await openWays(2 * IDLE_TUNNELS + VIEWERS);
 const { ours, websockify, direct } = ways;
 const all = [ours, websockify, direct];
 
@@ -153,14 +153,15 @@ async function crowdRate(way: Way): Promise<number> {
 
 /** What one tunnel more takes of memory while nothing passes, of all processes of the way. */
 async function idleKb(way: Way): Promise<number> {
-  // The first one loads what all need.
-  await (await enter(await way.dial())).close();
-  await sleep(SETTLE_MS);
-  const before = memoryKb(way.pids);
-  const streams = [];
-  for (let tunnel = 0; tunnel < IDLE_TUNNELS; tunnel++) streams.push(await enter(await way.dial()));
-  await sleep(SETTLE_MS);
-  const grownKb = memoryKb(way.pids) - before;
+  const streams: Stream[] = [];
+  const openMore = async (): Promise<number> => {
+    for (let tunnel = 0; tunnel < IDLE_TUNNELS; tunnel++) streams.push(await enter(await way.dial()));
+    await sleep(SETTLE_MS);
+    return memoryKb(way.pids);
+  };
+  // Processes grow once to what opening takes: that is no tunnel's.
+  const before = await openMore();
+  const grownKb = (await openMore()) - before;
   await Promise.all(streams.map((stream) => stream.close()));
   return grownKb / IDLE_TUNNELS;
 }
