@@ -7,6 +7,8 @@ import type { WebSocket } from 'ws';
 const BINARY = 0x82;
 const MASKED = 0x80;
 const MASK_BYTES = 4;
+/** What is copied faster than it is written in parts. */
+const COPIED_MAX_BYTES = 4096;
 
 interface Connection {
   stream: Duplex;
@@ -30,8 +32,13 @@ export function sendBytes(socket: WebSocket, parts: readonly Uint8Array[], lengt
     return;
   }
   const { stream, isMasked } = connection;
+  const header = headerOf(length, isMasked);
+  if (length <= COPIED_MAX_BYTES) {
+    stream.write(Buffer.concat([header, ...parts]), () => done());
+    return;
+  }
   stream.cork();
-  stream.write(headerOf(length, isMasked));
+  stream.write(header);
   for (const [index, part] of parts.entries())
     if (index < parts.length - 1) stream.write(part);
     else stream.write(part, () => done());

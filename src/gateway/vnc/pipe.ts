@@ -85,7 +85,7 @@ export function pipeVnc(
       const chunk = greeting ? greet(bytesOf(frame)) : bytesOf(frame);
       for (const part of filter.push(chunk)) {
         toDesktopBytes.inc(part.length);
-        toDesktop.pass(part.length, (done) => tunnel.send(part, () => done()));
+        toDesktop.pass(part.length, (done) => sendBytes(tunnel, [part], part.length, done));
       }
       expectMore(greeting !== undefined || filter.isMidMessage);
     } catch (thrown) {
