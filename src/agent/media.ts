@@ -49,6 +49,8 @@ interface Offered {
   current: End;
   /** neko says its candidates before the description that they belong to. */
   early: End;
+  /** What its client was told last. */
+  offer?: MediaOffer;
   endListeners: Set<() => void>;
 }
 
@@ -58,9 +60,8 @@ interface Offered {
  */
 export class MediaDesk {
   readonly #options: MediaDeskOptions;
+  /** By login. */
   readonly #offered = new Map<string, Offered>();
-  /** What each login was offered last, told again to every gateway that greets. */
-  readonly #offers = new Map<string, MediaOffer>();
   #tcp: readonly Endpoint[] = [];
 
   constructor(options: MediaDeskOptions) {
@@ -70,7 +71,7 @@ export class MediaDesk {
   /** A gateway is connected, and takes TCP there. */
   greeted(tcp: readonly Endpoint[]): void {
     this.#tcp = tcp;
-    for (const offer of this.#offers.values()) this.#options.send('media.offered', offer);
+    for (const { offer } of this.#offered.values()) if (offer) this.#options.send('media.offered', offer);
   }
 
   /** Where the gateway that is connected takes TCP. */
@@ -97,7 +98,7 @@ export class MediaDesk {
   end(loginId: string): void {
     const offered = this.#offered.get(loginId);
     this.#offered.delete(loginId);
-    if (this.#offers.delete(loginId)) this.#options.send('media.withdrawn', { loginId });
+    if (offered?.offer) this.#options.send('media.withdrawn', { loginId });
     for (const end of offered?.endListeners ?? []) end();
   }
 
@@ -155,22 +156,22 @@ export class MediaDesk {
     if (heard.ufrag === undefined) offered.early = join(offered.early, said);
     // A restart's candidates come after it.
     offered.current = join(offered.current, said);
-    if (offered.current.ufrag !== undefined) this.#tell(sessionId, loginId, plan, offered.current);
+    if (offered.current.ufrag === undefined) return;
+    offered.offer = offerOf(sessionId, loginId, plan, offered.current);
+    this.#options.send('media.offered', offered.offer);
   }
+}
 
-  #tell(sessionId: string, loginId: string, { plans, reason }: ChosenPlan, { ufrag, told }: End): void {
-    const known = plans.includes('tcp') ? Ufrag.safeParse(ufrag).data : undefined;
-    const offer: MediaOffer = {
-      sessionId,
-      loginId,
-      plans: [...plans],
-      reason: reason.slice(0, 1024),
-      candidates: [...new Set(told)].slice(0, OFFERED_CANDIDATES_MAX).map((text) => text.slice(0, 256)),
-      ...(known !== undefined && { ufrag: known }),
-    };
-    this.#offers.set(loginId, offer);
-    this.#options.send('media.offered', offer);
-  }
+function offerOf(sessionId: string, loginId: string, { plans, reason }: ChosenPlan, { ufrag, told }: End): MediaOffer {
+  const known = plans.includes('tcp') ? Ufrag.safeParse(ufrag).data : undefined;
+  return {
+    sessionId,
+    loginId,
+    plans: [...plans],
+    reason: reason.slice(0, 1024),
+    candidates: [...new Set(told)].slice(0, OFFERED_CANDIDATES_MAX).map((text) => text.slice(0, 256)),
+    ...(known !== undefined && { ufrag: known }),
+  };
 }
 
 function nothing(): End {
