@@ -100,6 +100,7 @@ export class Agent {
       spares: this.#spares,
       preflight: () => ({ ...options.reach, tcp: this.#media.tcpMedia, udpPorts: runtime.udpPorts }),
       vnc: this.#vnc,
+      toolsOf: (sessionId) => this.#sessions.getRunning(sessionId).tools,
       send,
     });
     const commands = new CommandRunner({ sessions: this.#sessions, logins: this.#logins, homes: runtime }, send, log);

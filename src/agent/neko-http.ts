@@ -4,61 +4,38 @@ import { request } from 'undici';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { KEEPALIVE_MS } from '../protocol/limits.ts';
 import { decodeHead, PictureHead, RequestHead, type ResponseHead } from '../protocol/http-tunnel.ts';
-import { closedOf, closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
+import { closedOf, closeWith } from '../websocket/closing.ts';
 import { textOf } from '../websocket/frames.ts';
-import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
+import { sendMessage } from '../websocket/http-message.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
+import { passExchange } from './http-exchange.ts';
 
 /** neko answers on the same host; an upload that it works on takes longer. */
 const ANSWER_MS = 30_000;
 /** Well below what the gateway takes in one frame (SIGNALING_FRAME_MAX_BYTES). */
 const FRAME_BYTES = 256 * 1024;
-/** What a client may be told of neko's answer: its cookies and its own CORS rules stay here. */
-const ANSWER_HEADERS = [
-  'content-type',
-  'content-length',
-  'content-disposition',
-  'cache-control',
-  'last-modified',
-  'etag',
-];
-
 /**
  * One HTTP exchange of a client with its session's neko, as the login that has this token; closes the tunnel. Never rejects.
  * Resolves with neko's status, or undefined when it gave none.
  */
-export async function exchangeWithNeko(
+export function exchangeWithNeko(
   tunnel: WebSocket,
   neko: { baseUrl: string; token: string },
 ): Promise<number | undefined> {
-  try {
-    const { head, body } = await receiveMessage(
-      tunnel,
-      () => new GatewayError('CLIENT_SILENT', 'the gateway gave up the request'),
-    );
-    const { method, path, headers } = decodeHead(RequestHead, head);
+  return passExchange(tunnel, async (encoded, body, signal) => {
+    const { method, path, headers } = decodeHead(RequestHead, encoded);
     const hasBody = method !== 'GET' && method !== 'HEAD';
-    const answer = await request(new URL(path, neko.baseUrl), {
+    return await request(new URL(path, neko.baseUrl), {
       method,
       headers: { ...headers, authorization: `Bearer ${neko.token}` },
       body: hasBody ? body : null,
       headersTimeout: ANSWER_MS,
       bodyTimeout: ANSWER_MS,
+      signal,
     }).catch((cause: unknown) => {
       throw new GatewayError('NEKO_UNREACHABLE', `neko does not answer ${method} ${path.split('?', 1)[0]}`, { cause });
     });
-    const response: ResponseHead = { status: answer.statusCode, headers: {} };
-    for (const name of ANSWER_HEADERS) {
-      const value = answer.headers[name];
-      if (typeof value === 'string') response.headers[name] = value;
-    }
-    await sendMessage(tunnel, response, answer.body);
-    closeSocket(tunnel, CLOSE_NORMAL, '');
-    return answer.statusCode;
-  } catch (thrown) {
-    closeWith(tunnel, toGatewayError(thrown).code);
-    return undefined;
-  }
+  });
 }
 
 /** Looks at the screen as often as it is asked to on this tunnel, until that is closed, which a failure does. Never rejects. */

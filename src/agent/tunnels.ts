@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
+import type { ToolsAddress } from '../desktop/tools/service.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { TunnelRequest } from '../protocol/control.ts';
 import { SIGNALING_FRAME_MAX_BYTES } from '../protocol/limits.ts';
@@ -13,6 +14,7 @@ import type { MediaDesk } from './media.ts';
 import { exchangeWithNeko, showScreen } from './neko-http.ts';
 import { answerPreflight, type Tryable } from './preflight.ts';
 import type { Spares } from './spares.ts';
+import { exchangeWithTools } from './tools-http.ts';
 import type { VncTunnels } from './vnc/tunnels.ts';
 
 /** Tunnels being opened by one agent at once; more are refused with TOO_MANY_MESSAGES. */
@@ -30,6 +32,8 @@ export interface TunnelOptions {
   preflight: () => Tryable;
   vnc: VncTunnels;
   spares: Pick<Spares, 'take'>;
+  /** Where a running session's tools are; undefined where it has none. @throws GatewayError SESSION_NOT_FOUND | SESSION_NOT_RUNNING */
+  toolsOf: (sessionId: string) => ToolsAddress | undefined;
   send: SendToGateway;
 }
 
@@ -41,7 +45,8 @@ export class Tunnels {
   readonly #opening = new Map<string, Promise<void>>();
   /** Those of media, which end with their logins. */
   readonly #joined = new Set<Promise<void>>();
-  readonly #pictures = new Set<WebSocket>();
+  /** Those of pictures and tools. */
+  readonly #exchanges = new Set<WebSocket>();
 
   constructor(options: TunnelOptions) {
     this.#options = options;
@@ -64,11 +69,11 @@ export class Tunnels {
     this.#opening.set(tunnelId, opening);
   }
 
-  /** Resolves once none is being opened any more, and those of media and pictures are gone; their logins have to be ended before. */
+  /** Resolves once none is being opened any more, and those of media, pictures and tools are gone; their logins have to be ended before. */
   async settled(): Promise<void> {
     await Promise.all(this.#opening.values());
-    for (const socket of this.#pictures) closeWith(socket, 'SHUTTING_DOWN');
-    await Promise.all([...this.#pictures].map((socket) => closedOf(socket)));
+    for (const socket of this.#exchanges) closeWith(socket, 'SHUTTING_DOWN');
+    await Promise.all([...this.#exchanges].map((socket) => closedOf(socket)));
     await Promise.all(this.#joined);
   }
 
@@ -82,6 +87,8 @@ export class Tunnels {
         return this.#openHttp(request);
       case 'picture':
         return this.#openPicture(request);
+      case 'tools':
+        return this.#openTools(request);
       case 'media':
         return this.#openMedia(request);
       case 'preflight':
@@ -118,10 +125,19 @@ export class Tunnels {
     const { logins } = this.#options;
     logins.check(sessionId, login);
     const { socket } = await this.#dial(tunnel);
-    this.#pictures.add(socket);
+    this.#exchanges.add(socket);
     void showScreen(socket, (quality) => logins.check(sessionId, login).neko.screenshot(quality)).finally(() =>
-      this.#pictures.delete(socket),
+      this.#exchanges.delete(socket),
     );
+  }
+
+  async #openTools({ sessionId, ...tunnel }: TunnelOf<'tools'>): Promise<void> {
+    const address = this.#options.toolsOf(sessionId);
+    if (!address)
+      throw new GatewayError('TOOLS_NOT_AVAILABLE', `session ${sessionId} has no tools: its image brings none`);
+    const { socket } = await this.#dial(tunnel);
+    this.#exchanges.add(socket);
+    void exchangeWithTools(socket, address).finally(() => this.#exchanges.delete(socket));
   }
 
   /** Resolves once it is open; it ends with its login, or when the client's connection does. */

@@ -9,14 +9,14 @@ import type { DesktopState } from '../desktop/state.ts';
 import { findStreamer } from '../neko/find.ts';
 import { aborted } from './signals.ts';
 
-interface Ordered extends Pick<DesktopPlan, 'order' | 'settings' | 'rfb'> {
+interface Ordered extends Pick<DesktopPlan, 'order' | 'settings' | 'rfb' | 'tools'> {
   folder: SessionFolder;
   onState: (state: DesktopState) => void;
 }
 
 /** Runs one desktop on what this machine has until it is told to stop: 0. @throws GatewayError when it can't run, or not any more */
 export async function superviseDesktop(
-  { order, settings = {}, rfb, folder, onState }: Ordered,
+  { order, settings = {}, rfb, tools, folder, onState }: Ordered,
   environment: Environment,
   { stop, log }: { stop: AbortSignal; log: Logger },
 ): Promise<number> {
@@ -24,6 +24,7 @@ export async function superviseDesktop(
     order,
     settings,
     rfb,
+    tools,
     environment: { path: environment.path, inheritable: environment.inheritable, folder },
     programs: findDesktopPrograms(environment.path),
     streamer: findStreamer(environment),

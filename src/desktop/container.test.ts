@@ -6,7 +6,7 @@ const PASSWORD = 'a-password-of-24-letters';
 const LEAST = { NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD: PASSWORD };
 
 test('a password is all that a container must be given', () => {
-  const { order, settings, rfb } = readContainerOrder(LEAST);
+  const { order, settings, rfb, tools } = readContainerOrder(LEAST);
 
   assert.equal(order.adminPassword, PASSWORD);
   assert.deepEqual(order.spec.screen, { width: 1280, height: 720, rate: 25 });
@@ -16,6 +16,8 @@ test('a password is all that a container must be given', () => {
   assert.equal(rfb?.port, 5900);
   assert.match(rfb?.password ?? '', /^[\w-]{8}$/);
   assert.notInclude(PASSWORD, rfb?.password ?? '');
+  assert.include(tools, { host: '0.0.0.0', port: 8090 });
+  assert.match(tools && 'secret' in tools ? tools.secret : '', /^[\w-]{43}$/);
 });
 
 test("neko's variables are the order, and those that we don't read go to the streamer as they came", () => {

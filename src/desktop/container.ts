@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { GatewayError } from '../errors.ts';
 import { RESERVED_ENVIRONMENT, ScreenText, SessionSpec } from '../protocol/session.ts';
+import { CONTAINER_TOOLS_PORT, toolsSecretOf } from './container-tools.ts';
 import { CONTAINER_VNC_PORT, vncPasswordOf } from './container-vnc.ts';
 import { emptySessionFolder, sessionFolder, type SessionFolder } from './folder.ts';
 import type { DesktopPlan } from './set.ts';
 import { Ports } from './state.ts';
 
-export type ContainerOrder = Required<Pick<DesktopPlan, 'order' | 'settings' | 'rfb'>>;
+export type ContainerOrder = Required<Pick<DesktopPlan, 'order' | 'settings' | 'rfb' | 'tools'>>;
 
 /** Shorter ones are guessed; a container has a network address. */
 const PASSWORD_MIN_CHARS = 16;
@@ -113,6 +114,11 @@ export function readContainerOrder(variables: Readonly<Record<string, string>>):
       adminPassword: value.NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD,
     },
     rfb: { port: CONTAINER_VNC_PORT, password: vncPasswordOf(value.NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD) },
+    tools: {
+      host: '0.0.0.0',
+      port: CONTAINER_TOOLS_PORT,
+      secret: toolsSecretOf(value.NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD),
+    },
     settings: {
       ...pick(variables, (name) => name.startsWith('NEKO_') && !READ_HERE.has(name)),
       NEKO_SERVER_BIND: value.NEKO_SERVER_BIND,

@@ -4,12 +4,14 @@ import { nekoBaseUrl } from '../neko/process.ts';
 import { endSessionProcesses } from '../process/sweep.ts';
 import { identityOf } from '../process/table.ts';
 import { LOG_TAIL_MAX_LINES, type Failure } from '../protocol/session.ts';
-import { rfbSocketOf } from './environment.ts';
+import { rfbSocketOf, toolsSocketOf } from './environment.ts';
 import { emptySessionFolder, fillSessionFolder } from './folder.ts';
 import type { GivenUp } from './keeper.ts';
 import { RestartPolicy } from './restart-policy.ts';
 import { DesktopSet, type DesktopPlan } from './set.ts';
 import type { DesktopState } from './state.ts';
+import { ToolsService } from './tools/service.ts';
+import type { XServer } from './x-server.ts';
 
 export interface DesktopOptions {
   /** Told of every change, the first start's stages included. */
@@ -28,6 +30,7 @@ export class Desktop {
   readonly #options: DesktopOptions;
   readonly #abort = new AbortController();
   readonly #failed = Promise.withResolvers<GatewayError>();
+  #tools: ToolsService | undefined;
   #set: DesktopSet | undefined;
   #loss: string | undefined;
   #end: { reason: Failure; logTail: string[] } | undefined;
@@ -75,7 +78,7 @@ export class Desktop {
       ...(reason ? { reason } : {}),
       logTail: this.#end?.logTail ?? [],
       streamer: { kind: streamer.kind, baseUrl: nekoBaseUrl({ host: '127.0.0.1', port: order.ports.http }) },
-      ...(set ? { display: set.display } : {}),
+      ...(set ? { display: set.xServer.display } : {}),
       rfbSocket: rfbSocketOf(environment.folder),
       process: identityOf(process.pid),
       parts: set?.parts ?? [],
@@ -92,7 +95,13 @@ export class Desktop {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    await fillSessionFolder(this.#plan.environment.folder);
+    const { environment, tools, log } = this.#plan;
+    await fillSessionFolder(environment.folder);
+    this.#tools = await ToolsService.start(tools ?? { path: toolsSocketOf(environment.folder) }, {
+      environment,
+      getXServer: () => this.#getXServer(),
+      log,
+    });
     this.#set = await this.#startSet(AbortSignal.any([signal, this.#abort.signal]));
     this.#stage = undefined;
     this.#supervising = this.#supervise(this.#set);
@@ -106,11 +115,18 @@ export class Desktop {
   }
 
   async #clean(): Promise<void> {
+    await this.#tools?.stop();
     await this.#set?.stop();
     this.#set = undefined;
     const { folder } = this.#plan.environment;
     await endSessionProcesses(folder.path);
     await emptySessionFolder(folder);
+  }
+
+  #getXServer(): XServer {
+    if (!this.#set)
+      throw new GatewayError('SESSION_NOT_RUNNING', 'the desktop is being started; try again in a moment');
+    return this.#set.xServer;
   }
 
   #startSet(signal: AbortSignal): Promise<DesktopSet> {

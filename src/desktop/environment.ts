@@ -21,6 +21,10 @@ export function rfbSocketOf(folder: SessionFolder): string {
   return join(folder.run, 'rfb.sock');
 }
 
+export function toolsSocketOf(folder: SessionFolder): string {
+  return join(folder.run, 'tools.sock');
+}
+
 /** For every part. */
 export function baseEnvironment({ path, inheritable, folder }: DesktopEnvironment): Record<string, string> {
   return {

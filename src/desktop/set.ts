@@ -12,6 +12,7 @@ import { SpareKeycodes } from './keycodes.ts';
 import type { DesktopPrograms } from './programs.ts';
 import type { RestartLimits } from './restart-policy.ts';
 import type { DesktopOrder } from './state.ts';
+import type { ToolsAddress } from './tools/service.ts';
 import { windowManager } from './window-manager.ts';
 import { startXServer, stopXServer, type RfbOverTcp, type XServer } from './x-server.ts';
 
@@ -24,6 +25,8 @@ export interface DesktopPlan {
   settings?: Readonly<Record<string, string>>;
   /** By TCP, too. */
   rfb?: RfbOverTcp | undefined;
+  /** Where its tools are reached, instead of a private socket. */
+  tools?: ToolsAddress | undefined;
   limits: RestartLimits;
   log: Logger;
 }
@@ -53,10 +56,9 @@ const LOOPBACK = /^127\./;
 
 /** One X server and all that runs on it. It ends as a whole, since nothing on it outlives the X server. */
 export class DesktopSet {
-  readonly display: string;
+  readonly xServer: XServer;
   /** Resolves when the X server is gone or a part was given up; never otherwise. What is left is still to be stopped then. */
   readonly ended: Promise<SetEnd>;
-  readonly #xServer: XServer;
   readonly #keepers: Map<string, Keeper>;
   readonly #losses: Map<string, string | undefined>;
   readonly #owned: AsyncDisposableStack;
@@ -109,8 +111,7 @@ export class DesktopSet {
   }
 
   private constructor(xServer: XServer, { keepers, losses }: Kept, owned: AsyncDisposableStack) {
-    this.display = xServer.display;
-    this.#xServer = xServer;
+    this.xServer = xServer;
     this.#keepers = keepers;
     this.#losses = losses;
     this.#owned = owned;
@@ -131,7 +132,7 @@ export class DesktopSet {
   /** The processes that run now. */
   get parts(): (ProcessIdentity & { name: string })[] {
     const identities = [
-      ['x-server', this.#xServer.child.identity] as const,
+      ['x-server', this.xServer.child.identity] as const,
       ...[...this.#keepers].map(([name, keeper]) => [name, keeper.identity] as const),
     ];
     return identities.flatMap(([name, identity]) => (identity ? [{ name, ...identity }] : []));

@@ -42,6 +42,8 @@ import type { SessionRow } from './store/tables.ts';
 import { addTemplateRoutes } from './templates/routes.ts';
 import { Templates } from './templates/templates.ts';
 import { WarmPools } from './templates/warm-pools.ts';
+import { addWindowRoutes } from './tools/window-routes.ts';
+import { Tools } from './tools/tools.ts';
 import { Tunnels } from './tunnels/tunnels.ts';
 import { UpgradeRouter } from './upgrade.ts';
 import { createVncDoor } from './vnc/door.ts';
@@ -188,10 +190,11 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     { accesses, sessions, hub, logins, leases, tunnels, audit, metrics, log },
     { idleMs: programIdleMs },
   );
+  const onCall = (sessionId: string): void => lifecycle.touch(sessionId);
+  const tools = new Tools({ sessions, hub, tunnels, onCall });
   sessions.changes.on((session) => {
     tellLoginsOf(session, logins);
-    if (session.state === 'paused')
-      programs.interrupt(session.id, new GatewayError('SESSION_NOT_RUNNING', `session ${session.id} was paused`));
+    interruptPrograms(session, { programs, tools });
   });
   const templates = new Templates(store);
   const pools = new WarmPools({ store, hub, sessions, templates, metrics, log });
@@ -212,7 +215,8 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
   addComputerRoutes(app, { programs });
   addLeaseRoutes(app, { programs, leases });
-  await addNekoApi(app, { sessions, hub, tunnels, onCall: (sessionId) => lifecycle.touch(sessionId) });
+  addWindowRoutes(app, { tools });
+  await addNekoApi(app, { sessions, hub, tunnels, onCall });
   await addPages(app, options);
 
   const listener = {
@@ -293,6 +297,14 @@ function tellLoginsOf(session: SessionRow, logins: Logins): void {
   // Its desktop is gone, and another one comes: whoever was in it can come back.
   else if (session.wish === 'restart' || session.restart_at !== null)
     logins.endSession(id, new GatewayError('SESSION_NOT_RUNNING', `session ${id} is started again${why}`));
+}
+
+/** What programs are at in a session ends when it doesn't run any more; their logins are told by themselves. */
+function interruptPrograms({ id, state }: SessionRow, { programs, tools }: { programs: Programs; tools: Tools }): void {
+  if (state === 'running') return;
+  const failure = new GatewayError('SESSION_NOT_RUNNING', `session ${id} is ${state}`);
+  if (state === 'paused') programs.interrupt(id, failure);
+  tools.interrupt({ sessionId: id }, failure);
 }
 
 async function listen(app: App, host: string, port: number): Promise<string> {

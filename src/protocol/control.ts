@@ -46,6 +46,8 @@ export const TunnelOpen = z.discriminatedUnion('kind', [
   Tunnel.extend({ kind: z.literal('http'), sessionId: Id, login: LoginOrder }),
   /** One look at the screen, for which no login is made (see http-tunnel.ts). */
   Tunnel.extend({ kind: z.literal('picture'), sessionId: Id, login: LoginOrder }),
+  /** One tool's call at the session's desktop (see tools.ts). */
+  Tunnel.extend({ kind: z.literal('tools'), sessionId: Id }),
   /** Datagrams of a login's media that come to the gateway by TCP, each one a binary message, to and from its streamer. */
   Tunnel.extend({ kind: z.literal('media'), sessionId: Id, loginId: z.uuid() }),
   /** Both ends find out which ways to this host work (see preflight.ts). */

@@ -1,4 +1,4 @@
-// One HTTP exchange with a session's neko, on a WebSocket of its own: the head as a text frame, the body as binary frames, its
+// One HTTP exchange with a session's neko, or with its desktop's tools, on a WebSocket of its own: the head as a text frame, the body as binary frames, its
 // end as an empty binary frame; then the answer, the same way, and a close with 1000. A failure closes with its code.
 // Pictures are asked for by a head of their own without a body, one after another, and the tunnel stays for the next.
 import { z } from 'zod';

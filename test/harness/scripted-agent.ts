@@ -261,7 +261,7 @@ export class ScriptedAgent extends EventEmitter {
   }
 
   async #tunnel(request: TunnelOpen): Promise<void> {
-    if (request.kind === 'preflight') throw new Error('this agent has no host to look at');
+    if (request.kind === 'preflight' || request.kind === 'tools') throw new Error('this agent has no host to look at');
     if (request.kind === 'media') {
       this.#mediaRequests.push(request);
       this.emit('media');

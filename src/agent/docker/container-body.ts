@@ -69,7 +69,16 @@ function homeIn({ labels, workingFolder }: ImageFacts): string {
 
 /** At which port an image's VNC server listens, by its label `nekogate.vnc`; undefined where it has none of ours. */
 export function vncPortIn({ labels }: Pick<ImageFacts, 'labels'>): number | undefined {
-  const port = Number(labels['nekogate.vnc']);
+  return portIn(labels['nekogate.vnc']);
+}
+
+/** At which port an image's desktop serves its tools, by its label `nekogate.tools`; undefined where it has none. */
+export function toolsPortIn({ labels }: Pick<ImageFacts, 'labels'>): number | undefined {
+  return portIn(labels['nekogate.tools']);
+}
+
+function portIn(label: string | undefined): number | undefined {
+  const port = Number(label);
   return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 

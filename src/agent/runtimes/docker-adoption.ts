@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { SocketClaim } from '../../process/socket-claim.ts';
-import { streamerIn, vncPortIn } from '../docker/container-body.ts';
+import { streamerIn, toolsPortIn, vncPortIn } from '../docker/container-body.ts';
 import type { DockerEngine } from '../docker/engine.ts';
 import { adminPasswordOf } from '../docker/environment.ts';
 import { decodeLabels, portsOf, type SessionLabels } from '../docker/labels.ts';
@@ -121,6 +121,7 @@ async function factsOf(
     folder,
     adminPassword,
     vncPort: vncPortIn({ labels }),
+    toolsPort: toolsPortIn({ labels }),
     memoryMb: spec.resources.memoryMb,
     mounts: spec.mounts,
     ports,

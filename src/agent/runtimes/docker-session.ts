@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { toolsSecretOf } from '../../desktop/container-tools.ts';
 import { vncPasswordOf } from '../../desktop/container-vnc.ts';
 import { RestartPolicy, type RestartLimits } from '../../desktop/restart-policy.ts';
+import type { ToolsAddress } from '../../desktop/tools/service.ts';
 import { toGatewayError } from '../../errors.ts';
 import type { Failure, SessionSpec } from '../../protocol/session.ts';
 import { describeEnd } from '../docker/ends.ts';
@@ -31,6 +33,8 @@ export interface DockerSessionFacts {
   adminPassword: string;
   /** Of its VNC server, where its image has one. */
   vncPort: number | undefined;
+  /** Of its desktop's tools, where its image has them. */
+  toolsPort: number | undefined;
   memoryMb: number;
   mounts: SessionSpec['mounts'];
   ports: UdpPorts;
@@ -60,6 +64,7 @@ export class DockerSession implements RunningSession {
   readonly folder: string;
   readonly #adminPassword: string;
   readonly #vncPort: number | undefined;
+  readonly #toolsPort: number | undefined;
   readonly #memoryMb: number;
   readonly #ports: UdpPorts;
   readonly #parts: DockerSessionParts;
@@ -82,6 +87,7 @@ export class DockerSession implements RunningSession {
     this.folder = facts.folder;
     this.#adminPassword = facts.adminPassword;
     this.#vncPort = facts.vncPort;
+    this.#toolsPort = facts.toolsPort;
     this.#memoryMb = facts.memoryMb;
     this.#ports = facts.ports;
     this.#baseUrl = facts.baseUrl;
@@ -101,6 +107,12 @@ export class DockerSession implements RunningSession {
     if (this.#vncPort === undefined || this.#baseUrl === '') return undefined;
     const at = { host: new URL(this.#baseUrl).hostname, port: this.#vncPort };
     return { at, password: vncPasswordOf(this.#adminPassword) };
+  }
+
+  get tools(): ToolsAddress | undefined {
+    if (this.#toolsPort === undefined || this.#baseUrl === '') return undefined;
+    const host = new URL(this.#baseUrl).hostname;
+    return { host, port: this.#toolsPort, secret: toolsSecretOf(this.#adminPassword) };
   }
 
   get media(): SessionMedia | undefined {

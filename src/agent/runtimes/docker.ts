@@ -5,7 +5,7 @@ import { RESTART_LIMITS, type RestartLimits } from '../../desktop/restart-policy
 import { GatewayError } from '../../errors.ts';
 import type { SocketClaim } from '../../process/socket-claim.ts';
 import type { SessionSpec } from '../../protocol/session.ts';
-import { containerBodyOf, streamerIn, vncPortIn } from '../docker/container-body.ts';
+import { containerBodyOf, streamerIn, toolsPortIn, vncPortIn } from '../docker/container-body.ts';
 import { DockerEngine } from '../docker/engine.ts';
 import { isPortTaken, isStatus } from '../docker/failures.ts';
 import { homeVolumeOf } from '../docker/homes.ts';
@@ -243,6 +243,7 @@ export class DockerRuntime implements Runtime {
       folder: remains.folder,
       adminPassword: secrets.adminPassword,
       vncPort: vncPortIn(facts),
+      toolsPort: toolsPortIn(facts),
       memoryMb: spec.resources.memoryMb,
       mounts: spec.mounts,
       ports: slice.ports,

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
-import { rfbSocketOf } from '../../desktop/environment.ts';
+import { rfbSocketOf, toolsSocketOf } from '../../desktop/environment.ts';
 import { sessionFolder } from '../../desktop/folder.ts';
 import { findState, watchStates } from '../../desktop/state.ts';
+import type { ToolsAddress } from '../../desktop/tools/service.ts';
 import { describeExit, type Supervised } from '../../process/child.ts';
 import { freezeSession, thawSession } from '../../process/freeze.ts';
 import type { ProcessIdentity } from '../../process/table.ts';
@@ -30,6 +31,7 @@ export class ProcessSession implements RunningSession {
   readonly neko: { readonly baseUrl: string; readonly adminPassword: string };
   readonly media: SessionMedia | undefined;
   readonly vnc: VncAddress;
+  readonly tools: ToolsAddress;
   readonly folder: string;
   readonly #parts: ProcessSessionParts;
   readonly #listeners = new Set<(health: SessionHealth) => void>();
@@ -56,7 +58,9 @@ export class ProcessSession implements RunningSession {
     this.neko = session.neko;
     this.media = session.media;
     this.folder = session.folder;
-    this.vnc = { at: { path: rfbSocketOf(sessionFolder(session.folder)) } };
+    const folder = sessionFolder(session.folder);
+    this.vnc = { at: { path: rfbSocketOf(folder) } };
+    this.tools = { path: toolsSocketOf(folder) };
     this.#said = session.health ?? { state: 'running' };
     this.#isPaused = session.isPaused ?? false;
     this.#health = this.#outward();

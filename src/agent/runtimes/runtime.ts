@@ -1,4 +1,5 @@
 import type { Failure, SessionSpec } from '../../protocol/session.ts';
+import type { ToolsAddress } from '../../desktop/tools/service.ts';
 import type { VncAddress } from '../vnc/server.ts';
 
 /** How an agent runs sessions on its host: local processes, containers. */
@@ -58,6 +59,8 @@ export interface RunningSession {
   readonly media?: SessionMedia | undefined;
   /** Where its VNC server is; left out where it has none. */
   readonly vnc?: VncAddress | undefined;
+  /** Where its desktop does what programs ask beside pixels; left out where it can't. */
+  readonly tools?: ToolsAddress | undefined;
   /** A private folder that is gone with the session and outlives the agent: what the next one needs is kept there. */
   readonly folder: string;
   readonly health: SessionHealth;

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import { decodeHead, ResponseHead, type PictureHead } from '../../protocol/http-tunnel.ts';
 import { closeSocket, CLOSE_NORMAL } from '../../websocket/closing.ts';
 import { textOf } from '../../websocket/frames.ts';
-import { failureOfTunnel } from '../neko-api/routes.ts';
+import { failureOfTunnel } from '../tunnels/http-exchange.ts';
 
 /** A JPEG of the largest screen that neko has is smaller; a longer one is refused as MESSAGE_TOO_BIG. */
 const JPEG_MAX_BYTES = 32 * 1024 * 1024;

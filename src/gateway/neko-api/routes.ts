@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { GatewayError, isFailureCode } from '../../errors.ts';
-import { decodeHead, RequestHead, ResponseHead } from '../../protocol/http-tunnel.ts';
+import { GatewayError } from '../../errors.ts';
+import { RequestHead, type ResponseHead } from '../../protocol/http-tunnel.ts';
 import { Id } from '../../protocol/session.ts';
-import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
 import type { App } from '../app.ts';
 import { accessOf, untilGone } from '../calls.ts';
 import { getJoinable } from '../logins/admission.ts';
 import type { SessionDoorDeps } from '../logins/session-door.ts';
 import { orderOfPlainClient, plainLoginId } from '../logins/order.ts';
 import type { AccessRow } from '../store/tables.ts';
+import { exchangeByTunnel } from '../tunnels/http-exchange.ts';
 
 /** A request's body, as for files put into the desktop; a longer one is answered with 413. */
 const BODY_MAX_BYTES = 64 * 1024 * 1024;
@@ -91,39 +91,12 @@ async function exchange(
     { kind: 'http', sessionId, login: orderOfPlainClient(access) },
     signal,
   );
-  signal.addEventListener('abort', () => tunnel.terminate());
-  const limited = (body instanceof Readable ? body : Readable.from([])).pipe(limitOf(BODY_MAX_BYTES));
-  const sending = sendMessage(tunnel, request.data, limited);
-  try {
-    const answer = await Promise.race([
-      receiveMessage(tunnel, failureOfTunnel),
-      // A body that is refused ends the exchange; one that was sent doesn't answer it.
-      sending.then(() => new Promise<never>(() => undefined)),
-    ]);
-    return { ...decodeHead(ResponseHead, answer.head), body: answer.body };
-  } catch (error) {
-    tunnel.terminate();
-    throw error;
-  }
-}
-
-/** Fails beyond so many bytes, whatever the request said of its length. */
-function limitOf(maxBytes: number): Transform {
-  let bytes = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes <= maxBytes) done(null, chunk);
-      else done(new GatewayError('MESSAGE_TOO_BIG', `a body may have ${maxBytes} bytes`));
-    },
+  return await exchangeByTunnel(tunnel, {
+    head: request.data,
+    body: body instanceof Readable ? body : Readable.from([]),
+    maxBytes: BODY_MAX_BYTES,
+    signal,
   });
-}
-
-/** What a tunnel that closed before its answer means. */
-export function failureOfTunnel(_code: number, reason: Buffer): GatewayError {
-  const name = reason.toString('utf8');
-  if (isFailureCode(name)) return new GatewayError(name, `the agent could not do this: ${name}`);
-  return new GatewayError('AGENT_OFFLINE', "the agent's connection was lost before neko had answered");
 }
 
 /** neko's own path and query, without our token. */

@@ -55,6 +55,7 @@ declare module 'x11' {
       planeMask: number,
       done: Reply<{ depth: number; data: Buffer }>,
     ): void;
+    GetGeometry(drawable: number, done: Reply<{ width: number; height: number }>): void;
     GetInputFocus(done: Reply<unknown>): void;
     GetKeyboardMapping(firstKeycode: number, count: number, done: Reply<number[][]>): void;
     GetModifierMapping(done: Reply<number[][]>): void;
@@ -74,6 +75,13 @@ declare module 'x11' {
     QueryKeymap(done: Reply<Buffer>): void;
     QueryPointer(window: number, done: Reply<{ rootX: number; rootY: number; keyMask: number }>): void;
     SendEvent(destination: number, propagate: number, eventMask: number, event: Record<string, unknown>): void;
+    TranslateCoordinates(
+      source: number,
+      destination: number,
+      x: number,
+      y: number,
+      done: Reply<{ destX: number; destY: number }>,
+    ): void;
     SetSelectionOwner(owner: number, selection: number, time: number): void;
   }
 

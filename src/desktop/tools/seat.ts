@@ -1,0 +1,63 @@
+import { GatewayError, messageOf } from '../../errors.ts';
+import { XDisplay } from '../../neko/embedded/x11.ts';
+import type { ToolSite } from './tool.ts';
+import { Windows } from './windows.ts';
+
+/** What tools have open at one X server. */
+export interface Place {
+  display: XDisplay;
+  windows: Windows;
+}
+
+interface Opening {
+  cookie: Buffer;
+  place: Promise<Place>;
+}
+
+/** The tools' connection to the X server: made when the first of them needs it, and anew when the desktop has another one. */
+export class Seat {
+  readonly #site: ToolSite;
+  #opening: Opening | undefined;
+
+  constructor(site: ToolSite) {
+    this.#site = site;
+  }
+
+  /** @throws GatewayError SESSION_NOT_RUNNING while there is no X server | TOOLS_FAILED */
+  async take(): Promise<Place> {
+    const { display, cookie } = this.#site.getXServer();
+    if (!this.#opening?.cookie.equals(cookie)) {
+      const before = this.#opening;
+      this.#opening = { cookie, place: this.#open(display, cookie) };
+      if (before) void closePlace(before);
+    }
+    return await this.#opening.place;
+  }
+
+  async close(): Promise<void> {
+    if (this.#opening) await closePlace(this.#opening);
+  }
+
+  async #open(name: string, cookie: Buffer): Promise<Place> {
+    const forget = (): void => {
+      if (this.#opening?.cookie === cookie) this.#opening = undefined;
+    };
+    const onError = (error: Error): void => this.#site.log.debug({ err: error }, 'X error of the tools');
+    await using opening = new AsyncDisposableStack();
+    try {
+      const display = opening.use(await XDisplay.open(name, onError, cookie));
+      void display.lost.then(forget);
+      const windows = await Windows.open(display);
+      opening.move();
+      return { display, windows };
+    } catch (cause) {
+      forget();
+      throw new GatewayError('TOOLS_FAILED', messageOf(cause), { cause });
+    }
+  }
+}
+
+async function closePlace({ place }: Opening): Promise<void> {
+  const opened = await place.catch(() => undefined);
+  await opened?.display.close();
+}
