@@ -57,6 +57,9 @@ const FAILURES = {
   VNC_LOST: { status: 502, close: 4502, retryable: true },
   TOOLS_NOT_AVAILABLE: { status: 409, close: 4409, retryable: false },
   TOOLS_FAILED: { status: 502, close: 4502, retryable: true },
+  PROGRAM_NOT_FOUND: { status: 404, close: 4404, retryable: false },
+  PROGRAM_FAILED: { status: 502, close: 4502, retryable: false },
+  CLIPBOARD_FAILED: { status: 502, close: 4502, retryable: true },
   TEMPLATE_NOT_FOUND: { status: 404, close: 4404, retryable: false },
   TEMPLATE_INVALID: { status: 409, close: 4409, retryable: false },
   // What a program does to a desktop.

@@ -20,15 +20,14 @@ const SHARED_MEMORY_MIN_BYTES = 512 * 1024 * 1024;
  * @throws GatewayError SESSION_START_FAILED when the program isn't there, DEPENDENCY_MISSING when there is none to choose
  */
 export function sessionApp(spec: SessionSpec, environment: DesktopEnvironment, display: string): Part {
-  const [name, ...args] = spec.app ?? defaultApp(environment);
+  const [name, ...args] = commandOf(spec, environment);
   const file = name === undefined ? undefined : findExecutable(name, environment.path);
   if (file === undefined)
     throw new GatewayError(
       'SESSION_START_FAILED',
       `the program ${name} is not on this host (PATH is ${environment.path})`,
     );
-  const inheritable = { ...environment.inheritable, ...spec.environment };
-  const env = displayEnvironment({ ...environment, inheritable }, display);
+  const env = programEnvironment(spec, environment, display);
   return {
     name: `the program ${name}`,
     start: async (signal) => {
@@ -43,18 +42,35 @@ export function sessionApp(spec: SessionSpec, environment: DesktopEnvironment, d
   };
 }
 
-async function atOnce(): Promise<void> {}
-
-function defaultApp({ path, folder }: DesktopEnvironment): string[] {
-  const browser = BROWSERS.map((name) => findExecutable(name, path)).find((file) => file !== undefined);
-  if (browser !== undefined) return [browser, ...browserFlags(join(folder.home, '.config', 'browser'))];
-  const terminal = findExecutable(TERMINAL, path);
+/** What a session shows: what was ordered, or else a browser or a terminal. @throws GatewayError DEPENDENCY_MISSING when there is none of them */
+export function commandOf(spec: SessionSpec, environment: DesktopEnvironment): readonly string[] {
+  const browser = spec.app ?? findBrowser(environment);
+  if (browser !== undefined) return browser;
+  const terminal = findExecutable(TERMINAL, environment.path);
   if (terminal !== undefined) return [terminal];
   throw new GatewayError(
     'DEPENDENCY_MISSING',
     'this host has neither a browser nor a terminal to show; install the package chromium or xterm, or name a program',
   );
 }
+
+/** A browser of this host, with the flags and the profile that a session has. */
+export function findBrowser({ path, folder }: DesktopEnvironment): string[] | undefined {
+  const file = BROWSERS.map((name) => findExecutable(name, path)).find((found) => found !== undefined);
+  return file === undefined ? undefined : [file, ...browserFlags(join(folder.home, '.config', 'browser'))];
+}
+
+/** For a session's own programs, with what its order adds. */
+export function programEnvironment(
+  spec: SessionSpec,
+  environment: DesktopEnvironment,
+  display: string,
+): Record<string, string> {
+  const inheritable = { ...environment.inheritable, ...spec.environment };
+  return displayEnvironment({ ...environment, inheritable }, display);
+}
+
+async function atOnce(): Promise<void> {}
 
 function browserFlags(profile: string): string[] {
   return [

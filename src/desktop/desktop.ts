@@ -95,9 +95,10 @@ export class Desktop {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { environment, tools, log } = this.#plan;
+    const { order, environment, tools, log } = this.#plan;
     await fillSessionFolder(environment.folder);
     this.#tools = await ToolsService.start(tools ?? { path: toolsSocketOf(environment.folder) }, {
+      spec: order.spec,
       environment,
       getXServer: () => this.#getXServer(),
       log,

@@ -42,7 +42,7 @@ import type { SessionRow } from './store/tables.ts';
 import { addTemplateRoutes } from './templates/routes.ts';
 import { Templates } from './templates/templates.ts';
 import { WarmPools } from './templates/warm-pools.ts';
-import { addWindowRoutes } from './tools/window-routes.ts';
+import { addToolRoutes } from './tools/routes.ts';
 import { Tools } from './tools/tools.ts';
 import { Tunnels } from './tunnels/tunnels.ts';
 import { UpgradeRouter } from './upgrade.ts';
@@ -191,7 +191,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     { idleMs: programIdleMs },
   );
   const onCall = (sessionId: string): void => lifecycle.touch(sessionId);
-  const tools = new Tools({ sessions, hub, tunnels, onCall });
+  const tools = new Tools({ accesses, sessions, hub, tunnels, onCall });
   sessions.changes.on((session) => {
     tellLoginsOf(session, logins);
     interruptPrograms(session, { programs, tools });
@@ -209,13 +209,13 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addSessionRoutes(app, { sessions, templates, hub, logins, audit });
   addTemplateRoutes(app, { templates, pools, audit });
   addHomeRoutes(app, { homes: new Homes({ store, hub, metrics }), hub, audit });
-  addAccessRoutes(app, { accesses, sessions, hub, logins, audit, publicUrl });
+  addAccessRoutes(app, { accesses, sessions, hub, logins, tools, audit, publicUrl });
   addLoginRoutes(app, { logins, lost, sessions, audit });
   addOperationRoutes(app, { store, agents, hub, logins, metrics, isLoopback: isLoopback(host) });
   addMediaRoutes(app, { sessions, hub, logins, offers, tunnels });
   addComputerRoutes(app, { programs });
   addLeaseRoutes(app, { programs, leases });
-  addWindowRoutes(app, { tools });
+  await addToolRoutes(app, { tools, programs, audit });
   await addNekoApi(app, { sessions, hub, tunnels, onCall });
   await addPages(app, options);
 

@@ -16,8 +16,8 @@ import { securityHeaders } from './security-headers.ts';
 
 /** A request's body; a longer one is answered with 413. */
 const BODY_MAX_BYTES = 1024 * 1024;
-/** Time to send a whole request, headers and body; then the connection is cut. */
-const REQUEST_MS = 30_000;
+/** Time to send a whole request, headers and body, for a file goes up in one; then the connection is cut. */
+const REQUEST_MS = 600_000;
 const HEADERS_MS = 15_000;
 /** One path parameter; a longer one fits no route. */
 const PARAM_MAX_LENGTH = 128;
@@ -138,6 +138,8 @@ function sendProblem(deps: ServerDeps, thrown: unknown, request: FastifyRequest,
       { code: failure.code, reason: failure.message, requestId: request.id, path: pathOf(request) },
       'a request was refused',
     );
+  // The rest of a body that nobody wants any more is not waited for.
+  if (!request.raw.complete) reply.header('connection', 'close');
   if (failure.status === 401) reply.header('www-authenticate', 'Bearer realm="nekogate"');
   // Sent as text: the route's response schema is for its success.
   return reply

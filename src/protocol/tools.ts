@@ -8,6 +8,12 @@ const PATH_MAX_LENGTH = 32_768;
 export const WINDOWS_MAX = 500;
 /** Of a window's title and class; longer ones are cut. */
 export const WINDOW_TEXT_MAX = 1024;
+/** Characters of a clipboard's text: each has a byte or more, and a longer text than a MiB fails as MESSAGE_TOO_BIG. */
+const CLIPBOARD_MAX_LENGTH = 1_048_576;
+/** Of one folder; more are not listed, and the answer says so. */
+export const FOLDER_ENTRIES_MAX = 10_000;
+/** How long a launch may wait for its window. */
+const LAUNCH_WAIT_MAX_MS = 60_000;
 /** A tool's answer in JSON, in bytes; a longer one fails as TOOLS_FAILED. */
 export const TOOL_ANSWER_MAX_BYTES = 8 * 1024 * 1024;
 
@@ -19,6 +25,10 @@ export const ToolHead = z.object({
     .regex(/^\/[a-z][a-zA-Z]{0,63}(?:\?input=[\w.~%!'()*-]*)?$/),
 });
 export type ToolHead = z.infer<typeof ToolHead>;
+
+/** X has 16 bits for each, with a sign for places. */
+const Coordinate = z.int().min(-32_768).max(32_767);
+const Extent = z.int().min(1).max(32_767);
 
 /** A window's id: X's own, as a decimal number. */
 export const WindowId = z.string().regex(/^[1-9]\d{0,9}$/, 'is no id of a window');
@@ -41,6 +51,12 @@ export const WindowList = z.object({
 });
 export const FocusedWindow = z.object({ window: DesktopWindow.nullable().describe('Null where keys go to none') });
 
+export const WindowPlace = z.strictObject({ x: Coordinate, y: Coordinate });
+export const WindowSize = z.strictObject({ width: Extent, height: Extent });
+export const ClosedWindow = z.object({
+  closed: z.boolean().describe('False where it is still there after two seconds: its program may be asking its user'),
+});
+
 export interface ToolContract {
   input: z.ZodType;
   /** What comes beside the input; nothing where left out. */
@@ -49,10 +65,80 @@ export interface ToolContract {
   reply: z.ZodType | 'bytes';
 }
 
+/** No string of a program's has a zero byte. */
+const Word = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => !text.includes('\0'), 'holds a zero byte');
+
+const WaitMs = z.int().min(0).max(LAUNCH_WAIT_MAX_MS).default(0);
+
+export const LaunchOrder = z.strictObject({
+  command: z.array(Word).min(1).max(64).describe('The program, by name or whole path, and its arguments; no shell'),
+  waitMs: WaitMs.describe('How long to wait for its window'),
+});
+export const OpenOrder = z.strictObject({
+  target: Word.describe('A web address, or a file or folder of the home, as its path there'),
+  waitMs: WaitMs.describe('How long to wait for a new window; one that is there already may show it'),
+});
+export const Launched = z.object({
+  pid: z.int().describe('In the session'),
+  window: DesktopWindow.nullable().describe('Null where none was waited for, or none came'),
+  exitCode: z.int().nullable().describe('Null while it runs; it may have left the work to another program'),
+});
+export type Launched = z.infer<typeof Launched>;
+
+export const Selection = z.enum(['clipboard', 'primary']);
+export type Selection = z.infer<typeof Selection>;
+const SelectionName = Selection.default('clipboard').describe('X has two: what was copied, and what is selected');
+
+export const ClipboardQuery = z.strictObject({ selection: SelectionName });
+export const ClipboardText = z.object({
+  text: z
+    .string()
+    .max(CLIPBOARD_MAX_LENGTH)
+    .nullable()
+    .describe('Null where there is none, for it is empty or a picture'),
+});
+export const ClipboardOrder = z.strictObject({
+  selection: SelectionName,
+  text: z.string().max(CLIPBOARD_MAX_LENGTH).describe('At most a MiB in UTF-8'),
+});
+
+/** Of a file below the home: its names with slashes between, as they are there. */
+export const FilePath = z.string().max(4096);
+export const FileEntry = z.object({
+  name: z.string().max(255),
+  kind: z.enum(['file', 'folder', 'link', 'other']),
+  size: z.int().describe('Of a file, in bytes'),
+  modifiedAt: z.string().max(32).describe('ISO 8601'),
+});
+export type FileEntry = z.infer<typeof FileEntry>;
+export const FolderList = z.object({
+  entries: z.array(FileEntry).max(FOLDER_ENTRIES_MAX).describe('By name'),
+  isWhole: z.boolean().describe('False where there are more than are listed'),
+});
+const OneFile = z.strictObject({ path: FilePath });
+
+const OneWindow = z.strictObject({ id: WindowId });
+
 /** Every tool: what it takes and what it answers. */
 export const TOOLS = {
   listWindows: { input: z.object({}), reply: WindowList },
   findFocusedWindow: { input: z.object({}), reply: FocusedWindow },
+  focusWindow: { input: OneWindow, reply: DesktopWindow },
+  moveWindow: { input: OneWindow.extend(WindowPlace.shape), reply: DesktopWindow },
+  resizeWindow: { input: OneWindow.extend(WindowSize.shape), reply: DesktopWindow },
+  closeWindow: { input: OneWindow, reply: ClosedWindow },
+  launch: { input: LaunchOrder, reply: Launched },
+  open: { input: OpenOrder, reply: Launched },
+  readClipboard: { input: ClipboardQuery, reply: ClipboardText },
+  writeClipboard: { input: ClipboardOrder, reply: z.object({}) },
+  listFolder: { input: OneFile, reply: FolderList },
+  readFile: { input: OneFile, reply: 'bytes' },
+  writeFile: { input: OneFile, body: 'bytes', reply: FileEntry },
+  removeFile: { input: OneFile, reply: z.object({}) },
 } as const satisfies Record<string, ToolContract>;
 
 export type ToolName = keyof typeof TOOLS;

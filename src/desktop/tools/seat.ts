@@ -1,5 +1,7 @@
 import { GatewayError, messageOf } from '../../errors.ts';
+import { Clipboard } from '../../neko/embedded/clipboard.ts';
 import { XDisplay } from '../../neko/embedded/x11.ts';
+import type { Selection } from '../../protocol/tools.ts';
 import type { ToolSite } from './tool.ts';
 import { Windows } from './windows.ts';
 
@@ -7,6 +9,7 @@ import { Windows } from './windows.ts';
 export interface Place {
   display: XDisplay;
   windows: Windows;
+  selections: Record<Selection, Clipboard>;
 }
 
 interface Opening {
@@ -47,9 +50,14 @@ export class Seat {
     try {
       const display = opening.use(await XDisplay.open(name, onError, cookie));
       void display.lost.then(forget);
-      const windows = await Windows.open(display);
+      const { log } = this.#site;
+      const [windows, clipboard, primary] = await Promise.all([
+        Windows.open(display),
+        Clipboard.open(display, log, 'CLIPBOARD'),
+        Clipboard.open(display, log, 'PRIMARY'),
+      ]);
       opening.move();
-      return { display, windows };
+      return { display, windows, selections: { clipboard, primary } };
     } catch (cause) {
       forget();
       throw new GatewayError('TOOLS_FAILED', messageOf(cause), { cause });
@@ -59,5 +67,6 @@ export class Seat {
 
 async function closePlace({ place }: Opening): Promise<void> {
   const opened = await place.catch(() => undefined);
+  for (const selection of Object.values(opened?.selections ?? {})) selection.close();
   await opened?.display.close();
 }

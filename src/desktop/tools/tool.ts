@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
+import type { SessionSpec } from '../../protocol/session.ts';
 import type { ToolInput, ToolName, ToolReply } from '../../protocol/tools.ts';
 import type { DesktopEnvironment } from '../environment.ts';
 import type { XServer } from '../x-server.ts';
 
 /** What tools work on. */
 export interface ToolSite {
+  spec: SessionSpec;
   environment: DesktopEnvironment;
   /** The one that runs now, and another one after it was started anew. @throws GatewayError SESSION_NOT_RUNNING in between */
   getXServer: () => Pick<XServer, 'display' | 'cookie'>;

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
 import { contractOf, type ToolInput, type ToolName, type ToolReply } from '../../protocol/tools.ts';
+import { clipboardTools } from './clipboard-tools.ts';
+import { fileTools } from './file-tools.ts';
+import { launchTools } from './launch-tools.ts';
+import { Launcher } from './launcher.ts';
 import { Seat } from './seat.ts';
 import type { BytesAnswer, ToolCall, ToolHandlers, ToolSite } from './tool.ts';
 import { windowTools } from './window-tools.ts';
@@ -8,11 +12,18 @@ import { windowTools } from './window-tools.ts';
 /** All tools of one desktop, with what they keep between calls. */
 export class Toolbox {
   readonly #seat: Seat;
+  readonly #launcher: Launcher;
   readonly #handlers: ToolHandlers;
 
   constructor(site: ToolSite) {
     this.#seat = new Seat(site);
-    this.#handlers = { ...windowTools(this.#seat) };
+    this.#launcher = new Launcher(site, this.#seat);
+    this.#handlers = {
+      ...windowTools(this.#seat),
+      ...launchTools(site, this.#launcher),
+      ...clipboardTools(this.#seat),
+      ...fileTools(site.environment.folder.home),
+    };
   }
 
   /** @throws GatewayError BAD_REQUEST for an input that isn't one, and what the tool throws */
@@ -28,6 +39,7 @@ export class Toolbox {
   }
 
   async close(): Promise<void> {
+    await this.#launcher.close();
     await this.#seat.close();
   }
 }

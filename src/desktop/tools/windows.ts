@@ -1,113 +1,203 @@
-// The desktop's windows, as its window manager has them: EWMH 1.5 (_NET_…), ICCCM 2.0 (WM_…).
-import { WINDOW_TEXT_MAX, WINDOWS_MAX, type DesktopWindow } from '../../protocol/tools.ts';
+import x11 from 'x11';
+import { GatewayError } from '../../errors.ts';
 import type { XDisplay } from '../../neko/embedded/x11.ts';
+import type { DesktopWindow } from '../../protocol/tools.ts';
+import { WindowFacts } from './window-facts.ts';
 
-const ANY_TYPE = 0;
-/** A property is read as so many units of four bytes at most: more than any list or text that we want. */
-const PROPERTY_UNITS = 4096;
-const CLIENT_LIST = '_NET_CLIENT_LIST';
-const ACTIVE = '_NET_ACTIVE_WINDOW';
-/** Windows that are no program's: backgrounds and panels. */
-const FIXTURES = ['_NET_WM_WINDOW_TYPE_DESKTOP', '_NET_WM_WINDOW_TYPE_DOCK'];
+/** Time that the window manager and the window's program have for what they are asked; what it is then is the answer. */
+const OBEY_MS = 1000;
+/** A program that is asked to close may first ask its user, which takes longer. */
+const CLOSE_MS = 2000;
 
-const NAMES = [
-  CLIENT_LIST,
-  ACTIVE,
-  '_NET_WM_NAME',
-  'WM_NAME',
-  'WM_CLASS',
-  '_NET_WM_PID',
-  '_NET_WM_WINDOW_TYPE',
-  ...FIXTURES,
-];
+/** EWMH: the request comes from a pager, so that it is obeyed whatever its time. */
+const FROM_PAGER = 2;
+/** EWMH: takes states away. */
+const REMOVE_STATE = 0;
+/** Places are of the window's content, not of its frame. */
+const STATIC_GRAVITY = 10;
+/** Which of x, y, width and height a _NET_MOVERESIZE_WINDOW says, and who asks. */
+const HAS_PLACE = 0x300 | (FROM_PAGER << 12);
+const HAS_SIZE = 0xc00 | (FROM_PAGER << 12);
 
-/** The windows that people see as such, and what the window manager is asked about them. */
+/** Pixels. */
+const BORDER_MAX = 16;
+
+/** States of windows that fill the screen, or one direction of it. */
+const FILLING = ['_NET_WM_STATE_MAXIMIZED_VERT', '_NET_WM_STATE_MAXIMIZED_HORZ', '_NET_WM_STATE_FULLSCREEN'] as const;
+const REQUESTS = [
+  '_NET_ACTIVE_WINDOW',
+  '_NET_CLOSE_WINDOW',
+  '_NET_MOVERESIZE_WINDOW',
+  '_NET_WM_STATE',
+  ...FILLING,
+] as const;
+type Request = (typeof REQUESTS)[number];
+
+type Place = Pick<DesktopWindow, 'x' | 'y'>;
+type Size = Pick<DesktopWindow, 'width' | 'height'>;
+
+/** The windows that people see as such; what is asked of them, the window manager is asked for (EWMH 1.5). */
 export class Windows {
   readonly #display: XDisplay;
-  readonly #atoms: ReadonlyMap<string, number>;
+  readonly #facts: WindowFacts;
+  readonly #atoms: ReadonlyMap<Request, number>;
 
   static async open(display: XDisplay): Promise<Windows> {
-    const atoms = await Promise.all(NAMES.map(async (name) => [name, await display.atom(name)] as const));
-    return new Windows(display, new Map(atoms));
+    const facts = await WindowFacts.open(display);
+    const atoms = await Promise.all(REQUESTS.map(async (name) => [name, await display.atom(name)] as const));
+    const { client, root } = display;
+    display.tell(() => client.ChangeWindowAttributes(root, { eventMask: x11.eventMask.PropertyChange }));
+    return new Windows(display, facts, new Map(atoms));
   }
 
-  private constructor(display: XDisplay, atoms: ReadonlyMap<string, number>) {
+  private constructor(display: XDisplay, facts: WindowFacts, atoms: ReadonlyMap<Request, number>) {
     this.#display = display;
+    this.#facts = facts;
     this.#atoms = atoms;
   }
 
   /** The oldest first. */
-  async list(): Promise<DesktopWindow[]> {
-    const [ids, active] = await Promise.all([this.#ids(), this.#active()]);
-    const windows = await Promise.all(ids.slice(0, WINDOWS_MAX).map((id) => this.#describe(id, active)));
-    return windows.filter((window) => window !== undefined);
+  list(): Promise<DesktopWindow[]> {
+    return this.#facts.list();
   }
 
   async findFocused(): Promise<DesktopWindow | undefined> {
     return (await this.list()).find(({ isActive }) => isActive);
   }
 
-  async #ids(): Promise<number[]> {
-    return numbersIn(await this.#property(this.#display.root, CLIENT_LIST));
+  /** Keys go to it, and it is above the others; a minimized one comes back. @throws GatewayError NOT_FOUND | TOOLS_FAILED */
+  async focus(id: string): Promise<DesktopWindow> {
+    await this.#get(id);
+    this.#ask(id, '_NET_ACTIVE_WINDOW', [FROM_PAGER]);
+    const window = await this.#after(id, ({ isActive }) => isActive, OBEY_MS);
+    if (!window?.isActive)
+      throw new GatewayError('TOOLS_FAILED', `window ${id} did not take the focus within ${OBEY_MS} ms`);
+    return window;
   }
 
-  async #active(): Promise<number | undefined> {
-    return numbersIn(await this.#property(this.#display.root, ACTIVE))[0];
+  /** One that fills the screen does so no more. Resolves with where it is then. @throws GatewayError NOT_FOUND */
+  async move(id: string, { x, y }: Place): Promise<DesktopWindow> {
+    const before = await this.#release(id);
+    const ask = (at: Place, from: DesktopWindow): Promise<DesktopWindow> => {
+      this.#ask(id, '_NET_MOVERESIZE_WINDOW', [STATIC_GRAVITY | HAS_PLACE, at.x, at.y]);
+      return this.#changed(id, (window) => isAt(window, { x, y }) || !isAt(window, from));
+    };
+    const window = await ask({ x, y }, before);
+    const off = { x: x - window.x, y: y - window.y };
+    // openbox adds the border that the window had before it was managed, which nobody can see any more (3.6.1).
+    const isByBorder = !isAt(off, { x: 0, y: 0 }) && Math.max(Math.abs(off.x), Math.abs(off.y)) <= BORDER_MAX;
+    return isByBorder ? await ask({ x: x + off.x, y: y + off.y }, window) : window;
   }
 
-  /** Undefined for one that is gone by now, or no program's. */
-  async #describe(id: number, active: number | undefined): Promise<DesktopWindow | undefined> {
+  /** As `move`; a terminal takes whole characters only. @throws GatewayError NOT_FOUND */
+  async resize(id: string, { width, height }: Size): Promise<DesktopWindow> {
+    const before = await this.#release(id);
+    this.#ask(id, '_NET_MOVERESIZE_WINDOW', [STATIC_GRAVITY | HAS_SIZE, 0, 0, width, height]);
+    const size = { width, height };
+    return await this.#changed(id, (window) => isSized(window, size) || !isSized(window, before));
+  }
+
+  /** Resolves with whether it is gone: its program may ask its user first. @throws GatewayError NOT_FOUND */
+  async close(id: string): Promise<boolean> {
+    await this.#get(id);
+    this.#ask(id, '_NET_CLOSE_WINDOW', [0, FROM_PAGER]);
+    return (await this.#after(id, () => false, CLOSE_MS)) === undefined;
+  }
+
+  /** Resolves with what `look` finds, asked again when windows change and when `event` does; undefined once the limit is aborted. */
+  async until<T>(
+    look: () => Promise<T | undefined>,
+    limit: AbortSignal,
+    event?: Promise<unknown>,
+  ): Promise<T | undefined> {
+    let changed = Promise.withResolvers<void>();
+    const wake = (): void => changed.resolve();
+    const stops = [
+      this.#display.on('PropertyNotify', wake),
+      this.#display.on('ConfigureNotify', wake),
+      this.#display.on('DestroyNotify', wake),
+    ];
+    void event?.then(wake);
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => aborted.resolve();
+    limit.addEventListener('abort', onAbort);
     try {
-      const [kinds, name, oldName, classes, pid, place] = await Promise.all([
-        this.#property(id, '_NET_WM_WINDOW_TYPE'),
-        this.#property(id, '_NET_WM_NAME'),
-        this.#property(id, 'WM_NAME'),
-        this.#property(id, 'WM_CLASS'),
-        this.#property(id, '_NET_WM_PID'),
-        this.#place(id),
-      ]);
-      const fixtures = FIXTURES.map((fixture) => this.#atom(fixture));
-      if (numbersIn(kinds).some((kind) => fixtures.includes(kind))) return undefined;
-      const title = name.length > 0 ? name.toString('utf8') : oldName.toString('latin1');
-      return {
-        id: String(id),
-        title: title.slice(0, WINDOW_TEXT_MAX),
-        // Its instance and its class, each with a zero byte after it.
-        class: (classes.toString('latin1').split('\0')[1] ?? '').slice(0, WINDOW_TEXT_MAX),
-        pid: numbersIn(pid)[0] ?? null,
-        ...place,
-        isActive: id === active,
-      };
-    } catch {
-      // BadWindow: it was closed while it was asked about.
-      return undefined;
+      for (;;) {
+        const found = await look();
+        if (found !== undefined || limit.aborted) return found;
+        await Promise.race([changed.promise, aborted.promise, this.#display.lost]);
+        changed = Promise.withResolvers();
+      }
+    } finally {
+      limit.removeEventListener('abort', onAbort);
+      for (const stop of stops) stop();
     }
   }
 
-  async #place(id: number): Promise<Pick<DesktopWindow, 'x' | 'y' | 'width' | 'height'>> {
-    const { client, root } = this.#display;
-    const [{ width, height }, { destX: x, destY: y }] = await Promise.all([
-      this.#display.ask<{ width: number; height: number }>((done) => client.GetGeometry(id, done)),
-      this.#display.ask<{ destX: number; destY: number }>((done) => client.TranslateCoordinates(id, root, 0, 0, done)),
-    ]);
-    return { x, y, width, height };
+  async #get(id: string): Promise<DesktopWindow> {
+    const window = await this.#find(id);
+    if (!window) throw new GatewayError('NOT_FOUND', `the desktop has no window ${id}`);
+    return window;
   }
 
-  /** Empty where there is none. */
-  async #property(window: number, name: string): Promise<Buffer> {
+  async #find(id: string): Promise<DesktopWindow | undefined> {
+    return (await this.list()).find((window) => window.id === id);
+  }
+
+  /** The window manager places no window that fills the screen. */
+  async #release(id: string): Promise<DesktopWindow> {
+    const before = await this.#get(id);
+    const filling = FILLING.map((state) => this.#atom(state));
+    const fills = async (): Promise<boolean> => {
+      const states = await this.#facts.states(Number(id));
+      return filling.some((state) => states.includes(state));
+    };
+    if (!(await fills())) return before;
+    for (const state of filling) this.#ask(id, '_NET_WM_STATE', [REMOVE_STATE, state, 0, FROM_PAGER]);
+    await this.#after(id, async () => !(await fills()), OBEY_MS);
+    return await this.#get(id);
+  }
+
+  async #changed(id: string, fits: (window: DesktopWindow) => boolean): Promise<DesktopWindow> {
+    const window = await this.#after(id, fits, OBEY_MS);
+    if (!window) throw new GatewayError('NOT_FOUND', `window ${id} was closed meanwhile`);
+    return window;
+  }
+
+  /** The window once it fits, or as it is at the limit; undefined once it is gone. */
+  async #after(
+    id: string,
+    fits: (window: DesktopWindow) => boolean | Promise<boolean>,
+    limitMs: number,
+  ): Promise<DesktopWindow | undefined> {
     const { client } = this.#display;
-    const { data } = await this.#display.ask<{ data: Buffer }>((done) =>
-      client.GetProperty(0, window, this.#atom(name), ANY_TYPE, 0, PROPERTY_UNITS, done),
-    );
-    return data;
+    const watch = (eventMask: number): void => {
+      this.#display.tell(() => client.ChangeWindowAttributes(Number(id), { eventMask }));
+    };
+    let last: DesktopWindow | undefined;
+    watch(x11.eventMask.StructureNotify | x11.eventMask.PropertyChange);
+    await this.until(async () => {
+      last = await this.#find(id);
+      return last === undefined || (await fits(last)) ? true : undefined;
+    }, AbortSignal.timeout(limitMs));
+    if (last) watch(0);
+    return last;
   }
 
-  #atom(name: string): number {
+  #ask(id: string, request: Request, data: number[]): void {
+    const { client, root } = this.#display;
+    this.#display.tell(() => client.SendClientMessage(root, Number(id), this.#atom(request), 32, data));
+  }
+
+  #atom(name: Request): number {
     return this.#atoms.get(name) ?? 0;
   }
 }
 
-/** Of windows, atoms and numbers alike: units of four bytes. */
-function numbersIn(data: Buffer): number[] {
-  return Array.from({ length: Math.floor(data.length / 4) }, (_, index) => data.readUInt32LE(index * 4));
+function isAt(one: Place, other: Place): boolean {
+  return one.x === other.x && one.y === other.y;
+}
+
+function isSized(one: Size, other: Size): boolean {
+  return one.width === other.width && one.height === other.height;
 }

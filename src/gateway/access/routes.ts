@@ -11,6 +11,7 @@ import type { Logins } from '../logins/logins.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isEnded } from '../sessions/states.ts';
 import type { AccessRow } from '../store/tables.ts';
+import type { Tools } from '../tools/tools.ts';
 import type { Accesses } from './accesses.ts';
 
 const TTL_DEFAULT_SECONDS = 24 * 60 * 60;
@@ -24,13 +25,14 @@ export interface AccessRoutesDeps {
   sessions: Sessions;
   hub: Hub;
   logins: Logins;
+  tools: Pick<Tools, 'interrupt'>;
   audit: Audit;
   /** Where browsers reach this gateway, without a slash at the end. */
   publicUrl: () => string;
 }
 
 export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
-  const { accesses, sessions, logins, audit, publicUrl } = deps;
+  const { accesses, sessions, logins, tools, audit, publicUrl } = deps;
 
   app.post(
     '/api/v1/sessions/:sessionId/access',
@@ -101,6 +103,7 @@ export function addAccessRoutes(app: App, deps: AccessRoutesDeps): void {
     async ({ params: { sessionId, accessId }, id: requestId }, reply) => {
       await accesses.revoke(sessionId, accessId);
       logins.endAccess(accessId);
+      tools.interrupt({ accessId }, new GatewayError('ACCESS_REVOKED', 'this access was revoked'));
       // An agent that is away is asked when it comes back: what it says of its logins is held against the accesses then.
       await sessions.endLogins(sessionId, { accessId }, 'ACCESS_REVOKED').catch(() => undefined);
       audit.record({

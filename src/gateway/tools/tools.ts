@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { GatewayError, isFailureCode } from '../../errors.ts';
 import { Failure } from '../../protocol/session.ts';
 import { contractOf, TOOL_ANSWER_MAX_BYTES, type TOOLS, type ToolName, type ToolReply } from '../../protocol/tools.ts';
+import type { Accesses } from '../access/accesses.ts';
 import { getJoinable } from '../logins/admission.ts';
 import type { TunnelDeps } from '../neko-api/routes.ts';
 import type { AccessRow } from '../store/tables.ts';
@@ -13,7 +14,11 @@ const CALLS_MAX = 8;
 /** An input in JSON; more than any schema takes. */
 const INPUT_MAX_BYTES = 8 * 1024 * 1024;
 
+/** A longer timer fires at once; no call lasts so long. */
+const TIMER_MAX_MS = 0x7fff_ffff;
+
 export interface ToolsDeps extends TunnelDeps {
+  accesses: Pick<Accesses, 'listValid'>;
   /** Told of each call, since a program may use a session by calls alone. */
   onCall: (sessionId: string) => void;
 }
@@ -53,7 +58,7 @@ export class Tools {
    * @throws GatewayError what the desktop says | TOOLS_NOT_AVAILABLE | TOOLS_FAILED | why the session can't be reached
    */
   async call<Name extends ToolName>(
-    access: Pick<AccessRow, 'id' | 'session_id'>,
+    access: Pick<AccessRow, 'id' | 'session_id' | 'expires_at'>,
     name: Name,
     input: z.input<(typeof TOOLS)[Name]['input']>,
     { signal, upload }: ToolOptions,
@@ -62,10 +67,18 @@ export class Tools {
     if ([...this.#calls].filter((call) => call.accessId === accessId).length >= CALLS_MAX)
       throw new GatewayError('TOO_MANY_REQUESTS', `${CALLS_MAX} tools of this access are at work already; await them`);
     const call = { sessionId, accessId, abort: new AbortController() };
-    const end = (): boolean => this.#calls.delete(call);
+    const expire = (): void => call.abort.abort(new GatewayError('ACCESS_EXPIRED', 'this access has expired'));
+    const timer = setTimeout(expire, Math.min(Date.parse(access.expires_at) - Date.now(), TIMER_MAX_MS));
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#calls.delete(call);
+    };
     this.#calls.add(call);
     const within = AbortSignal.any([signal, call.abort.signal]);
     try {
+      // A revocation between the call's authorization and now would otherwise miss it.
+      if (!(await this.#deps.accesses.listValid(sessionId)).has(accessId))
+        throw new GatewayError('ACCESS_REVOKED', 'this access was revoked');
       const answer = await this.#exchange(sessionId, { name, input, upload }, within);
       const reply = await readReply(name, answer, end);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- read by the tool's own schema; TypeScript can't follow that through an indexed access

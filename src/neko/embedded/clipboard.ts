@@ -1,11 +1,11 @@
-// The desktop's CLIPBOARD selection, as its owner and as a reader. ICCCM 2.0, section 2.
+// One of the desktop's selections, the CLIPBOARD or the PRIMARY, as its owner and as a reader. ICCCM 2.0, section 2.
 import x11 from 'x11';
 import type { XEvent } from 'x11';
 import type { Logger } from 'pino';
 import type { XDisplay } from './x11.ts';
 
 /** A longer text is neither taken from a client nor read from the desktop. */
-const CLIPBOARD_MAX_BYTES = 1_048_576;
+export const CLIPBOARD_MAX_BYTES = 1_048_576;
 /** A larger picture is not read. */
 const IMAGE_MAX_BYTES = 32 * 1_048_576;
 // An owner that doesn't answer (a stopped program) must not hold up the next reader.
@@ -21,8 +21,19 @@ const ANY_TYPE = 0;
 const ATOM_TYPE = 4;
 const INPUT_ONLY = 2;
 
+/** Why nothing can be read: nobody has anything of that kind, the owner doesn't answer, or it is too long. */
+export class ClipboardError extends Error {
+  readonly reason: 'empty' | 'silent' | 'too-long';
+
+  constructor(reason: ClipboardError['reason'], message: string) {
+    super(message);
+    this.name = 'ClipboardError';
+    this.reason = reason;
+  }
+}
+
 interface Atoms {
-  CLIPBOARD: number;
+  SELECTION: number;
   TARGETS: number;
   UTF8_STRING: number;
   INCR: number;
@@ -53,9 +64,13 @@ export class Clipboard {
   #isOwner = false;
   #reading: Promise<unknown> = Promise.resolve();
 
-  static async open(display: XDisplay, logger: Logger): Promise<Clipboard> {
-    const [CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER] = await Promise.all([
-      display.atom('CLIPBOARD'),
+  static async open(
+    display: XDisplay,
+    logger: Logger,
+    selection: 'CLIPBOARD' | 'PRIMARY' = 'CLIPBOARD',
+  ): Promise<Clipboard> {
+    const [SELECTION, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER] = await Promise.all([
+      display.atom(selection),
       display.atom('TARGETS'),
       display.atom('UTF8_STRING'),
       display.atom('INCR'),
@@ -63,7 +78,7 @@ export class Clipboard {
       display.atom('image/png'),
       display.atom('NEKO_CLIPBOARD'),
     ]);
-    return new Clipboard(display, { CLIPBOARD, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER }, logger);
+    return new Clipboard(display, { SELECTION, TARGETS, UTF8_STRING, INCR, PLAIN, PNG, ANSWER }, logger);
   }
 
   private constructor(display: XDisplay, atoms: Atoms, logger: Logger) {
@@ -75,12 +90,12 @@ export class Clipboard {
     client.CreateWindow(this.#window, root, 0, 0, 1, 1, 0, 0, INPUT_ONLY, 0, {
       eventMask: x11.eventMask.PropertyChange,
     });
-    xfixes.SelectSelectionInput(this.#window, atoms.CLIPBOARD, OWNER_CHANGES);
+    xfixes.SelectSelectionInput(this.#window, atoms.SELECTION, OWNER_CHANGES);
     this.#stops = [
       display.on('SelectionRequest', (request) => this.#answer(request)),
       display.on('SelectionNotify', (event) => {
         // XFIXES calls a change of owner by the same name as the core protocol calls an answer, which has a requestor.
-        if (event.requestor !== undefined || event.selection !== atoms.CLIPBOARD) return;
+        if (event.requestor !== undefined || event.selection !== atoms.SELECTION) return;
         this.#isOwner = event.owner === this.#window;
         for (const listener of this.#listeners) listener();
       }),
@@ -100,11 +115,11 @@ export class Clipboard {
       throw new RangeError(`a clipboard text of ${bytes.length} bytes is too long`);
     this.#text = bytes;
     const { client } = this.#display;
-    this.#display.tell(() => client.SetSelectionOwner(this.#window, this.#atoms.CLIPBOARD, 0));
+    this.#display.tell(() => client.SetSelectionOwner(this.#window, this.#atoms.SELECTION, 0));
     await this.#display.sync();
   }
 
-  /** The text on the clipboard. Rejects when there is none, its owner doesn't answer, or it is too long. */
+  /** The text on the clipboard. @throws ClipboardError */
   getText(): Promise<string> {
     const { UTF8_STRING } = this.#atoms;
     const text = this.#inTurn(async () =>
@@ -133,11 +148,12 @@ export class Clipboard {
 
   async #read({ target, maxBytes }: Wanted): Promise<Buffer> {
     const { client } = this.#display;
-    const { CLIPBOARD, ANSWER, INCR } = this.#atoms;
+    const { SELECTION, ANSWER, INCR } = this.#atoms;
     using answers = new Answers(this.#display, this.#window, ANSWER, this.#closing.signal);
     client.DeleteProperty(this.#window, ANSWER);
-    client.ConvertSelection(this.#window, CLIPBOARD, target, ANSWER, 0);
-    if (!(await answers.converted())) throw new Error('there is nothing of that kind on the clipboard');
+    client.ConvertSelection(this.#window, SELECTION, target, ANSWER, 0);
+    if (!(await answers.converted()))
+      throw new ClipboardError('empty', 'there is nothing of that kind on the clipboard');
     const first = await this.#takeProperty(maxBytes);
     if (first.type !== INCR) return first.bytes;
     // The owner gives a long text in parts, each when the one before has been taken; an empty one ends it.
@@ -147,7 +163,7 @@ export class Clipboard {
       const part = await this.#takeProperty(maxBytes);
       if (part.bytes.length === 0) return Buffer.concat(parts);
       total += part.bytes.length;
-      if (total > maxBytes) throw new RangeError('what is on the clipboard is too long');
+      if (total > maxBytes) throw new ClipboardError('too-long', 'what is on the clipboard is too long');
       parts.push(part.bytes);
     }
   }
@@ -163,7 +179,7 @@ export class Clipboard {
       );
       parts.push(part.data);
       offset += part.data.length;
-      if (offset > maxBytes) throw new RangeError('what is on the clipboard is too long');
+      if (offset > maxBytes) throw new ClipboardError('too-long', 'what is on the clipboard is too long');
       if (part.bytesAfter === 0) return { type: part.type, bytes: Buffer.concat(parts) };
     }
   }
@@ -249,7 +265,7 @@ class Answers implements Disposable {
   async #within<T>(answer: Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const limit = AbortSignal.any([this.#closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
-    const giveUp = (): void => reject(new Error('the clipboard’s owner does not answer'));
+    const giveUp = (): void => reject(new ClipboardError('silent', 'the clipboard’s owner does not answer'));
     limit.addEventListener('abort', giveUp, { once: true });
     try {
       return await Promise.race([answer, late]);

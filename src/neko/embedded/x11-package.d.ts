@@ -74,6 +74,8 @@ declare module 'x11' {
     /** 32 bytes, a bit a keycode. */
     QueryKeymap(done: Reply<Buffer>): void;
     QueryPointer(window: number, done: Reply<{ rootX: number; rootY: number; keyMask: number }>): void;
+    /** To the window manager, where `destination` is the root window; `data` is five numbers where `format` is 32. */
+    SendClientMessage(destination: number, window: number, type: number, format: number, data: number[]): void;
     SendEvent(destination: number, propagate: number, eventMask: number, event: Record<string, unknown>): void;
     TranslateCoordinates(
       source: number,
@@ -211,6 +213,8 @@ declare module 'x11' {
         property?: number;
       }
     | { name: 'SelectionClear'; owner: number; selection: number }
+    | { name: 'ConfigureNotify'; wid1: number }
+    | { name: 'DestroyNotify'; wid: number }
     | { name: 'PropertyNotify'; wid: number; atom: number; state: number }
     | { name: 'CursorNotify'; cursorSerial: number }
     | { name: 'RRScreenChangeNotify'; width: number; height: number };
@@ -220,7 +224,11 @@ declare module 'x11' {
       options: { display: string; shm?: boolean; auth?: { name: string; data: string } },
       done: Reply<Display>,
     ): Client;
-    readonly eventMask: { readonly PropertyChange: number; readonly SubstructureNotify: number };
+    readonly eventMask: {
+      readonly PropertyChange: number;
+      readonly StructureNotify: number;
+      readonly SubstructureNotify: number;
+    };
   };
   export default x11;
 }
