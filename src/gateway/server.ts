@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -19,6 +20,8 @@ const BODY_MAX_BYTES = 1024 * 1024;
 /** Time to send a whole request, headers and body, for a file goes up in one; then the connection is cut. */
 const REQUEST_MS = 600_000;
 const HEADERS_MS = 15_000;
+/** Time that the sender of a refused request has to stop; then the connection is cut. */
+const LINGER_MS = 2000;
 /** One path parameter; a longer one fits no route. */
 const PARAM_MAX_LENGTH = 128;
 
@@ -138,8 +141,7 @@ function sendProblem(deps: ServerDeps, thrown: unknown, request: FastifyRequest,
       { code: failure.code, reason: failure.message, requestId: request.id, path: pathOf(request) },
       'a request was refused',
     );
-  // The rest of a body that nobody wants any more is not waited for.
-  if (!request.raw.complete) reply.header('connection', 'close');
+  readAway(request.raw);
   if (failure.status === 401) reply.header('www-authenticate', 'Bearer realm="nekogate"');
   // Sent as text: the route's response schema is for its success.
   return reply
@@ -149,6 +151,15 @@ function sendProblem(deps: ServerDeps, thrown: unknown, request: FastifyRequest,
     .header('cache-control', 'no-store')
     .serializer((text: string) => text)
     .send(JSON.stringify(problemOf(failure, request.id)));
+}
+
+/** What is left of a refused request's body goes nowhere: its sender is to see the answer, and not to go on for ever. */
+function readAway(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.unpipe();
+  request.resume();
+  const cut = setTimeout(() => request.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(cut));
 }
 
 /** Without the query, where a token may stand. */

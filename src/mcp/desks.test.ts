@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'vitest';
-import { NekogateError, type Answer, type Desktop } from '../sdk/index.ts';
+import { connect, NekogateError, type Answer, type Desktop } from '../sdk/index.ts';
 import { Desks, type OpenDesktop } from './desks.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -67,10 +67,8 @@ function openingHouse(fail: () => Error | undefined = () => undefined) {
       return DONE;
     };
     return {
-      sessionId,
+      ...connect({ url: 'http://127.0.0.1:1', token: 'of-nobody' }).desktop(sessionId),
       act,
-      computer: () => Promise.reject(new Error('not used')),
-      screenshot: () => Promise.reject(new Error('not used')),
       [Symbol.asyncDispose]: async () => {
         closed.push(sessionId);
       },

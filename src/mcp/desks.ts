@@ -44,25 +44,19 @@ export class Desks {
   }
 
   /** @throws ActionFailed, NekogateError */
-  async act(named: string | undefined, actions: readonly Action[], signal: AbortSignal): Promise<Answer> {
-    const sessionId = this.sessionOf(named);
-    if (this.#closing) throw new NekogateError('SHUTTING_DOWN', 'this server is ending', { retryable: true });
-    if (this.#calls >= CALLS_MAX)
-      throw new NekogateError('TOO_MANY_REQUESTS', `${CALLS_MAX} calls are under way; await them`, { retryable: true });
-    this.#calls += 1;
-    try {
-      const { desktop, space } = await this.#deskOf(sessionId);
+  act(named: string | undefined, actions: readonly Action[], signal: AbortSignal): Promise<Answer> {
+    return this.#call(named, async ({ desktop, space }, sessionId) => {
       const answer = await desktop.act(actions, { space, signal });
       const screen = answer.results.findLast(({ picture }) => picture)?.picture?.screen;
       // Somebody may have given the screen another size: the next picture has its proportions.
       if (screen) this.#desks.set(sessionId, Promise.resolve({ desktop, space: fitSize(screen, PICTURE_LIMITS) }));
       return answer;
-    } catch (thrown) {
-      if (thrown instanceof NekogateError && ENDED.includes(thrown.code)) this.#desks.delete(sessionId);
-      throw thrown;
-    } finally {
-      this.#calls -= 1;
-    }
+    });
+  }
+
+  /** What is done at the desktop beside actions. @throws NekogateError */
+  use<T>(named: string | undefined, run: (desktop: Desktop) => Promise<T>): Promise<T> {
+    return this.#call(named, ({ desktop }) => run(desktop));
   }
 
   close(): Promise<void> {
@@ -71,6 +65,22 @@ export class Desks {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #call<T>(named: string | undefined, run: (desk: Desk, sessionId: string) => Promise<T>): Promise<T> {
+    const sessionId = this.sessionOf(named);
+    if (this.#closing) throw new NekogateError('SHUTTING_DOWN', 'this server is ending', { retryable: true });
+    if (this.#calls >= CALLS_MAX)
+      throw new NekogateError('TOO_MANY_REQUESTS', `${CALLS_MAX} calls are under way; await them`, { retryable: true });
+    this.#calls += 1;
+    try {
+      return await run(await this.#deskOf(sessionId), sessionId);
+    } catch (thrown) {
+      if (thrown instanceof NekogateError && ENDED.includes(thrown.code)) this.#desks.delete(sessionId);
+      throw thrown;
+    } finally {
+      this.#calls -= 1;
+    }
   }
 
   #deskOf(sessionId: string): Promise<Desk> {

@@ -2,6 +2,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { Sessions } from '../sdk/index.ts';
 import { VERSION } from '../version.ts';
 import { addComputerTools } from './computer-tools.ts';
+import { addDesktopTools } from './desktop-tools.ts';
 import type { Desks } from './desks.ts';
 import type { Scope } from './scope.ts';
 import { addSessionTools } from './session-tools.ts';
@@ -16,6 +17,7 @@ export interface McpDeps {
 export function createMcpServer({ desks, sessions }: McpDeps, scope: Scope): McpServer {
   const server = new McpServer({ name: 'nekogate', version: VERSION });
   addComputerTools(server, desks, scope);
+  addDesktopTools(server, desks, scope);
   if (sessions) addSessionTools(server, { desks, sessions }, scope);
   return server;
 }

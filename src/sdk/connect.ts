@@ -25,13 +25,14 @@ export interface Nekogate {
 
 /** A gateway by its HTTP API. Nothing is sent yet. @throws NekogateError BAD_REQUEST for what is no address */
 export function connect(connection: Connection): Nekogate {
-  const callApi = createCaller(connection);
+  const caller = createCaller(connection);
+  const { callApi } = caller;
   const access = accessesOf(callApi);
   return {
     sessions: sessionsOf(callApi),
     access,
     logins: loginsOf(callApi),
-    desktop: (sessionId) => desktopOf(callApi, sessionId),
+    desktop: (sessionId) => desktopOf(caller, sessionId),
     async openDesktop(sessionId, options = {}) {
       const granted = await access.grant(sessionId, {
         role: 'controller',

@@ -2,9 +2,12 @@ import type { z } from 'zod';
 import type { Action as AnyAction } from '../computer/actions.ts';
 import type { DialectName } from '../computer/dialects/dialects.ts';
 import { ComputerAnswer, type WirePicture } from '../protocol/computer.ts';
+import { clipboardOf, type Clipboard } from './clipboard.ts';
 import { ActionFailed, NekogateError } from './errors.ts';
-import type { CallApi, CallOptions } from './http.ts';
+import { filesOf, type Files } from './files.ts';
+import type { Caller, CallOptions } from './http.ts';
 import { pathOf } from './sessions.ts';
+import { windowsOf, type Windows } from './windows.ts';
 
 /** Long texts and waits take their time; Node's fetch gives up after 300 s by itself. */
 const ACT_MS = 280_000;
@@ -29,9 +32,11 @@ export interface Screenshot extends Omit<WirePicture, 'data'> {
   bytes: Uint8Array | undefined;
 }
 
-/** A session's desktop, by one access. Its calls run one after another; 16 may wait. */
-export interface Desktop {
+/** A session's desktop, by one access. What drives it runs one after another; 16 calls may wait. */
+export interface Desktop extends Windows {
   readonly sessionId: string;
+  readonly clipboard: Clipboard;
+  readonly files: Files;
   /** Resolves when all actions were executed, in order. @throws ActionFailed, which says at which and why */
   act(actions: readonly Action[], options?: ActOptions): Promise<ComputerAnswer>;
   /**
@@ -41,7 +46,8 @@ export interface Desktop {
   screenshot(options?: ScreenshotOptions): Promise<Screenshot>;
 }
 
-export function desktopOf(callApi: CallApi, sessionId: string): Desktop {
+export function desktopOf(caller: Caller, sessionId: string): Desktop {
+  const { callApi } = caller;
   const path = `${pathOf(sessionId)}/computer`;
   const run = (
     dialect: DialectName,
@@ -59,6 +65,9 @@ export function desktopOf(callApi: CallApi, sessionId: string): Desktop {
   };
   return {
     sessionId,
+    clipboard: clipboardOf(callApi, sessionId),
+    files: filesOf(caller, sessionId),
+    ...windowsOf(callApi, sessionId),
     act,
     computer: run,
     async screenshot({ space, signal, timeoutMs, ...asked } = {}) {

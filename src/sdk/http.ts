@@ -13,16 +13,32 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
-interface ApiRequest<Reply> {
-  method: 'GET' | 'POST' | 'DELETE';
+interface Address {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the gateway's address, without a slash before it. */
   path: string;
   query?: Record<string, string | number | undefined>;
+}
+
+interface ApiRequest<Reply> extends Address {
   body?: unknown;
   reply: z.ZodType<Reply>;
 }
 
 export type CallApi = <Reply>(request: ApiRequest<Reply>, options?: CallOptions) => Promise<Reply>;
+
+/** What goes up as bytes. */
+export type Content = string | Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>;
+
+export interface Caller {
+  callApi: CallApi;
+  /** Resolves once the answer begins, which is all that `timeoutMs` is for. */
+  download: (request: Address, options?: CallOptions) => Promise<ReadableStream<Uint8Array>>;
+  upload: <Reply>(
+    request: Address & { content: Content; reply: z.ZodType<Reply> },
+    options?: CallOptions,
+  ) => Promise<Reply>;
+}
 
 export interface Connection {
   /** Where the gateway is; a path in it is kept. */
@@ -32,29 +48,34 @@ export interface Connection {
 }
 
 /** @throws NekogateError BAD_REQUEST for an address that can't be called */
-export function createCaller({ url, token }: Connection): CallApi {
+export function createCaller({ url, token }: Connection): Caller {
   const base = readBase(url);
-  return async (request, { signal, timeoutMs = TIMEOUT_MS } = {}) => {
-    const timeout = AbortSignal.timeout(timeoutMs);
+  /** Sends a request, and has the answer read while the time runs. */
+  const send = async <T>(
+    request: Address,
+    given: { body: Content; type: string } | undefined,
+    { signal, timeoutMs = TIMEOUT_MS }: CallOptions,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> => {
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), timeoutMs);
     try {
       const response = await fetch(addressOf(base, request), {
         method: request.method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(request.body !== undefined && { 'content-type': 'application/json' }),
-        },
-        ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+        headers: { authorization: `Bearer ${token}`, ...(given && { 'content-type': given.type }) },
+        ...(given && { body: given.body }),
+        // Fetch asks for this word beside a stream.
+        ...(given?.body instanceof ReadableStream && { duplex: 'half' as const }),
         // Nobody else is to get the token.
         redirect: 'error',
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
       });
-      const text = await readText(response);
-      if (!response.ok) throw problemOf(response.status, text);
-      return readReply(request.reply, response.status, text);
+      if (!response.ok) throw problemOf(response.status, await readText(response));
+      return await read(response);
     } catch (thrown) {
       signal?.throwIfAborted();
       if (thrown instanceof NekogateError) throw thrown;
-      if (timeout.aborted)
+      if (timeout.signal.aborted)
         throw new NekogateError('TIMEOUT', `${request.method} ${request.path} took longer than ${timeoutMs} ms`, {
           retryable: true,
         });
@@ -62,7 +83,26 @@ export function createCaller({ url, token }: Connection): CallApi {
         retryable: true,
         cause: thrown,
       });
+    } finally {
+      clearTimeout(timer);
     }
+  };
+  const readAs =
+    <Reply>(schema: z.ZodType<Reply>) =>
+    async (response: Response): Promise<Reply> =>
+      readReply(schema, response.status, await readText(response));
+  return {
+    callApi: (request, options = {}) => {
+      const { body, reply } = request;
+      const given = body === undefined ? undefined : { body: JSON.stringify(body), type: 'application/json' };
+      return send(request, given, options, readAs(reply));
+    },
+    download: (request, options = {}) =>
+      send(request, undefined, options, async ({ body }) => body ?? new Blob([]).stream()),
+    upload: (request, options = {}) => {
+      const given = { body: request.content, type: 'application/octet-stream' };
+      return send(request, given, options, readAs(request.reply));
+    },
   };
 }
 
@@ -78,7 +118,7 @@ function readBase(url: string | URL): URL {
   return base;
 }
 
-function addressOf(base: URL, { path, query = {} }: ApiRequest<unknown>): URL {
+function addressOf(base: URL, { path, query = {} }: Address): URL {
   const address = new URL(path, base);
   for (const [name, value] of Object.entries(query))
     if (value !== undefined) address.searchParams.set(name, String(value));

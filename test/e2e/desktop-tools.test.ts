@@ -173,7 +173,7 @@ test('what is under way ends with the access, and a paused session is told as pa
 
   await house.callApi('DELETE', `/api/v1/sessions/${sessionId}/access/${desk.accessId}`, z.unknown());
   assert.match(await waiting, /ACCESS_REVOKED/);
-  await uploading;
+  assert.equal(await uploading, 403);
   await using other = await openDesk(sessionId, 'owner');
   await until(
     'nothing is left of the upload',

@@ -10,6 +10,7 @@ import { test } from 'vitest';
 import { z } from 'zod';
 import { Desks } from '../../src/mcp/desks.ts';
 import { listenMcp } from '../../src/mcp/listen.ts';
+import { Launched, WindowList } from '../../src/protocol/tools.ts';
 import { connect } from '../../src/sdk/index.ts';
 import { findAdminToken } from '../../src/cli/api.ts';
 import { environmentOf, MAIN } from '../harness/command.ts';
@@ -17,7 +18,13 @@ import { temporaryFolder } from '../harness/folder.ts';
 import { openHouse, paintedTerminal, startDesktop, until, type House } from '../harness/house.ts';
 import { cornerColourOf } from '../harness/program.ts';
 
-const LOOKING = ['computer_cursor_position', 'computer_screenshot', 'computer_wait', 'computer_zoom'];
+const LOOKING = [
+  'computer_cursor_position',
+  'computer_screenshot',
+  'computer_wait',
+  'computer_windows',
+  'computer_zoom',
+];
 const Result = z.object({
   isError: z.boolean().optional(),
   content: z.array(
@@ -59,6 +66,60 @@ test('a model sees a desktop by its tools, clicks and types, and finds pixels an
   );
 });
 
+test('a model arranges windows, starts programs, uses the clipboard and reads and writes files', async () => {
+  await using house = await openHouse();
+  const sessionId = await startDesktop(house, ['xterm', '-T', 'first']);
+  await using model = await openModel(house, ['--session', sessionId, '--allow', 'drive']);
+  const ask = async (name: string, given?: object): Promise<unknown> => {
+    const result = await model.call(name, { ...given });
+    assert.equal(result.isError, undefined, textOf(result));
+    return JSON.parse(textOf(result));
+  };
+
+  await ask('computer_file_write', { path: 'notes/in', text: 'by MCP' });
+  const command = ['xterm', '-T', 'second', '-e', 'sh', '-c', 'tr a-z A-Z < notes/in > out; mv out notes/done; cat'];
+  const { window } = Launched.parse(await ask('computer_launch', { command, waitMs: 20_000 }));
+  await until(
+    'it is changed',
+    async () => textOf(await model.call('computer_file_list', { path: 'notes' })),
+    (list) => list.includes('"done"'),
+  );
+  const text = await ask('computer_file_read', { path: 'notes/done' });
+  const windows = WindowList.shape.windows.parse(await ask('computer_windows'));
+  await ask('computer_focus_window', { window: windows[0]?.id });
+  await ask('computer_move_window', { window: window?.id, x: 50, y: 60 });
+  await ask('computer_resize_window', { window: window?.id, width: 300, height: 200 });
+  const closed = await ask('computer_close_window', { window: window?.id });
+  await ask('computer_clipboard_write', { text: 'copied' });
+  const clipboard = await ask('computer_clipboard_read');
+  await ask('computer_file_write', { path: 'large', text: 'x'.repeat(200_000) });
+  await ask('computer_launch', {
+    command: ['sh', '-c', 'cat large large > larger; printf "\\377" > bytes; mv bytes binary'],
+  });
+  await until(
+    'they are there',
+    async () => textOf(await model.call('computer_file_list')),
+    (list) => list.includes('"binary"'),
+  );
+  const refused = [
+    await model.call('computer_file_read', { path: 'larger' }),
+    await model.call('computer_file_read', { path: 'binary' }),
+    await model.call('computer_open', { target: 'not/there' }),
+  ];
+  const removed = await ask('computer_file_remove', { path: 'notes/done' });
+
+  assert.deepEqual(text, { text: 'BY MCP' });
+  assert.deepEqual(
+    windows.map(({ title }) => title),
+    ['first', 'second'],
+  );
+  assert.deepEqual([closed, clipboard, removed], [{ closed: true }, { text: 'copied' }, { removed: true }]);
+  assert.deepEqual(
+    refused.map((result) => textOf(result).split(':', 1)[0]),
+    ['MESSAGE_TOO_BIG', 'UNSUPPORTED_MEDIA_TYPE', 'NOT_FOUND'],
+  );
+});
+
 test('tools only look unless they are allowed more, and reach no other session', async () => {
   await using house = await openHouse();
   const sessionId = await startDesktop(house, ['xterm']);
@@ -71,7 +132,10 @@ test('tools only look unless they are allowed more, and reach no other session',
     await model.call('computer_click', { x: 1, y: 1 }),
     await model.call('computer_batch', { actions: [{ type: 'click', x: 1, y: 1 }] }),
     await model.call('session_stop', { session: sessionId }),
+    await model.call('computer_launch', { command: ['xterm'] }),
+    await model.call('computer_file_read', { path: 'a' }),
   ];
+  const windows = await model.call('computer_windows');
   const elsewhere = [
     await model.call('computer_screenshot', { session: otherId }),
     await model.call('session_get', { session: otherId }),
@@ -81,8 +145,9 @@ test('tools only look unless they are allowed more, and reach no other session',
   assert.ok(listed.includes(sessionId) && !listed.includes(otherId));
   assert.deepEqual(
     refused.map(({ isError }) => isError),
-    [true, true, true],
+    [true, true, true, true, true],
   );
+  assert.equal(windows.isError, undefined);
   assert.ok(elsewhere.every((result) => textOf(result).startsWith('FORBIDDEN')));
 });
 

@@ -105,6 +105,50 @@ test('an action that fails says which, and a model is told in its own words', as
   assert.match(JSON.stringify(told.outputs), /"tool_use_id":"toolu_1".*"is_error":true/);
 });
 
+test('a program brings a file, has a program of the desktop change it, and takes it away; windows and clipboard beside', async () => {
+  await using house = await openHouse();
+  const nekogate = await connectTo(house);
+  const { id } = await nekogate.sessions.create({ app: ['xterm', '-T', 'first'], audio: false }, { wait: true });
+  await using desktop = await nekogate.openDesktop(id);
+
+  const written = await desktop.files.write('notes/in ü.txt', new Blob(['hello from the SDK']).stream());
+  const { window } = await desktop.launch(
+    ['xterm', '-T', 'second', '-e', 'sh', '-c', 'tr a-z A-Z < "notes/in ü.txt" > out; mv out notes/done; cat'],
+    { waitMs: 20_000 },
+  );
+  assert.ok(window);
+  await until(
+    'it is changed',
+    () => desktop.files.list('notes'),
+    ({ entries }) => entries.some(({ name }) => name === 'done'),
+  );
+  const text = new TextDecoder().decode(await desktop.files.read('notes/done'));
+  const moved = await desktop.moveWindow(window.id, { x: 100, y: 120 });
+  const resized = await desktop.resizeWindow(window.id, { width: 400, height: 300 });
+  const [first] = await desktop.windows();
+  await desktop.focusWindow(first?.id ?? '');
+  const focused = await desktop.focusedWindow();
+  const closed = await desktop.closeWindow(window.id);
+  await desktop.clipboard.write('copied €');
+  await desktop.clipboard.write('selected', { selection: 'primary' });
+  const clipboard = [await desktop.clipboard.read(), await desktop.clipboard.read({ selection: 'primary' })];
+  await desktop.files.remove('notes/done');
+
+  assert.deepEqual([written.name, written.size], ['in ü.txt', 18]);
+  assert.equal(text, 'HELLO FROM THE SDK');
+  assert.deepEqual([moved.x, moved.y], [100, 120]);
+  assert.ok(Math.abs(resized.width - 400) < 10);
+  assert.equal(focused?.title, 'first');
+  assert.equal(closed, true);
+  assert.deepEqual(clipboard, ['copied €', 'selected']);
+  await assert.rejects(desktop.files.read('notes/done'), { code: 'NOT_FOUND', status: 404 });
+  await assert.rejects(desktop.files.read('../spec.json'), { code: 'BAD_REQUEST' });
+  await assert.rejects(desktop.focusWindow(window.id), { code: 'NOT_FOUND' });
+  await assert.rejects(desktop.launch(['no-such-program']), { code: 'PROGRAM_NOT_FOUND' });
+  const reason = new Error('not needed any more');
+  await assert.rejects(desktop.files.list('', { signal: AbortSignal.abort(reason) }), reason);
+});
+
 async function connectTo(house: House): Promise<Nekogate> {
   const token = await findAdminToken({ ...house.environment, adminToken: undefined });
   return connect({ url: house.gateway.url, token });
