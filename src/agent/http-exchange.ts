@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { WebSocket } from 'ws';
-import { GatewayError, toGatewayError } from '../errors.ts';
+import { GatewayError, messageOf, toGatewayError, type FailureCode } from '../errors.ts';
 import type { ResponseHead } from '../protocol/http-tunnel.ts';
 import { closedOf, closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
 import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
@@ -21,9 +21,13 @@ export type Exchange = (head: string, body: Readable, signal: AbortSignal) => Pr
 
 /**
  * Passes one HTTP exchange of a client on, as src/protocol/http-tunnel.ts has it; closes the tunnel. Never rejects.
- * Resolves with the answer's status, or undefined when there was none.
+ * Resolves with the answer's status, or undefined when it did not come whole; `broken` is what one that breaks off fails as.
  */
-export async function passExchange(tunnel: WebSocket, exchange: Exchange): Promise<number | undefined> {
+export async function passExchange(
+  tunnel: WebSocket,
+  exchange: Exchange,
+  broken: FailureCode,
+): Promise<number | undefined> {
   const gone = new AbortController();
   const failure = (): GatewayError => new GatewayError('CLIENT_SILENT', 'the gateway gave up the request');
   void closedOf(tunnel).then(() => gone.abort(failure()));
@@ -35,11 +39,19 @@ export async function passExchange(tunnel: WebSocket, exchange: Exchange): Promi
       const value = answer.headers[name];
       if (typeof value === 'string') response.headers[name] = value;
     }
-    await sendMessage(tunnel, response, answer.body);
+    await sendMessage(tunnel, response, wholeOf(answer.body, broken));
     closeSocket(tunnel, CLOSE_NORMAL, '');
     return answer.statusCode;
   } catch (thrown) {
     closeWith(tunnel, toGatewayError(thrown).code);
     return undefined;
+  }
+}
+
+async function* wholeOf(body: AsyncIterable<Uint8Array>, broken: FailureCode): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new GatewayError(broken, `the answer broke off: ${messageOf(cause)}`, { cause });
   }
 }

@@ -8,7 +8,7 @@ import { closedOf, closeWith } from '../websocket/closing.ts';
 import { textOf } from '../websocket/frames.ts';
 import { sendMessage } from '../websocket/http-message.ts';
 import { keepAlive } from '../websocket/keep-alive.ts';
-import { passExchange } from './http-exchange.ts';
+import { passExchange, type Exchange } from './http-exchange.ts';
 
 /** neko answers on the same host; an upload that it works on takes longer. */
 const ANSWER_MS = 30_000;
@@ -22,7 +22,7 @@ export function exchangeWithNeko(
   tunnel: WebSocket,
   neko: { baseUrl: string; token: string },
 ): Promise<number | undefined> {
-  return passExchange(tunnel, async (encoded, body, signal) => {
+  const exchange: Exchange = async (encoded, body, signal) => {
     const { method, path, headers } = decodeHead(RequestHead, encoded);
     const hasBody = method !== 'GET' && method !== 'HEAD';
     return await request(new URL(path, neko.baseUrl), {
@@ -35,7 +35,8 @@ export function exchangeWithNeko(
     }).catch((cause: unknown) => {
       throw new GatewayError('NEKO_UNREACHABLE', `neko does not answer ${method} ${path.split('?', 1)[0]}`, { cause });
     });
-  });
+  };
+  return passExchange(tunnel, exchange, 'NEKO_UNREACHABLE');
 }
 
 /** Looks at the screen as often as it is asked to on this tunnel, until that is closed, which a failure does. Never rejects. */

@@ -5,7 +5,7 @@ import { GatewayError, messageOf } from '../errors.ts';
 import { joinHostPort } from '../net/address.ts';
 import { decodeHead } from '../protocol/http-tunnel.ts';
 import { ToolHead } from '../protocol/tools.ts';
-import { passExchange } from './http-exchange.ts';
+import { passExchange, type Exchange } from './http-exchange.ts';
 
 /** From the last of the request to the answer's first byte: a program that is waited for, a recording that is brought to its end. */
 const ANSWER_MS = 120_000;
@@ -19,20 +19,20 @@ export async function exchangeWithTools(tunnel: WebSocket, address: ToolsAddress
   const isSocket = 'path' in address;
   const origin = isSocket ? 'http://desktop' : `http://${joinHostPort(address.host, address.port)}`;
   const client = new Client(origin, isSocket ? { socketPath: address.path } : {});
+  const exchange: Exchange = (head, body, signal) =>
+    request(new URL(decodeHead(ToolHead, head).path, origin), {
+      method: 'POST',
+      headers: isSocket ? {} : { authorization: `Bearer ${address.secret}` },
+      body,
+      dispatcher: client,
+      headersTimeout: ANSWER_MS,
+      bodyTimeout: PIECE_MS,
+      signal,
+    }).catch((cause: unknown) => {
+      throw failureOf(cause);
+    });
   try {
-    await passExchange(tunnel, (head, body, signal) =>
-      request(new URL(decodeHead(ToolHead, head).path, origin), {
-        method: 'POST',
-        headers: isSocket ? {} : { authorization: `Bearer ${address.secret}` },
-        body,
-        dispatcher: client,
-        headersTimeout: ANSWER_MS,
-        bodyTimeout: PIECE_MS,
-        signal,
-      }).catch((cause: unknown) => {
-        throw failureOf(cause);
-      }),
-    );
+    await passExchange(tunnel, exchange, 'TOOLS_FAILED');
   } finally {
     await client.destroy();
   }

@@ -7,7 +7,7 @@ import { LoginOrder, LoginReport, LOGINS_MAX_PER_AGENT } from './login.ts';
 import { Failure, Id, SessionReport, SessionSpec } from './session.ts';
 
 /** Raised when an old and a new end can no longer talk; `hello` and `welcome` carry it and unequal ends part with AGENT_VERSION. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 const Text = z.string().max(256);
 

@@ -44,7 +44,9 @@ export function receiveMessage(
       }
       const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(textOf(bytes));
       isEnded = chunk.length === 0;
-      if (!body.push(isEnded ? null : chunk)) socket.pause();
+      // Paused after its end, the socket would not see its peer leave.
+      if (isEnded) body.push(null);
+      else if (!body.push(chunk)) socket.pause();
     });
     socket.once('close', (code, reason) => {
       if (!isEnded) fail(lost(code, reason));

@@ -1,4 +1,5 @@
 import { assert, test } from 'vitest';
+import { CONTAINER_TOOLS_PORT, toolsSecretOf } from '../../src/desktop/container-tools.ts';
 import { NekoClient } from '../../src/neko/client.ts';
 import {
   CONFINED,
@@ -85,6 +86,24 @@ test('the home outlives its container, and a browser that was killed there keeps
 
   assert.isNotEmpty(await untilRenderers(second));
   assert.equal(await second.exec(['ls', '/home/nekogate/kept']), '/home/nekogate/kept');
+});
+
+test('a home without room is told as full, and keeps nothing of what did not fit', async () => {
+  const home = ['--tmpfs', '/home/nekogate:uid=1000,gid=1000,size=4m', '--env', 'NEKOGATE_APP=["xterm"]'];
+  await using container = await startContainer(DESKTOP_IMAGE, [...home, ...CONFINED, ...ORDERED]);
+  await container.untilHealthy();
+  const tools = new URL(await container.baseUrl());
+  tools.port = String(CONTAINER_TOOLS_PORT);
+
+  const answer = await fetch(new URL(`/writeFile?input=${encodeURIComponent('{"path":"large"}')}`, tools), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${toolsSecretOf(PASSWORD)}` },
+    body: Buffer.alloc(8 * 1024 * 1024),
+  });
+
+  assert.equal(answer.status, 507);
+  assert.include(await answer.text(), '"code":"DISK_FULL"');
+  assert.notInclude(await container.exec(['ls', '-A', '/home/nekogate']), 'nekogate-upload');
 });
 
 test('an order that can not be obeyed ends the container with 2 and the reason in its log', async () => {

@@ -17,6 +17,7 @@ import { temporaryFolder } from '../harness/folder.ts';
 import { grant, openHouse, startDesktop, until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
 import { ownAddress } from '../harness/own-address.ts';
+import { Launched, WindowList } from '../../src/protocol/tools.ts';
 import { startProgram, type Program } from '../harness/programs.ts';
 import { RfbClient } from '../harness/rfb-client.ts';
 import { untilLive } from '../harness/viewer.ts';
@@ -75,7 +76,7 @@ test.for(['turn', 'tcp'])("a container's desktop is watched by nothing but %s", 
   assert.deepEqual(viewers, [{ used: plan }]);
 });
 
-test("VNC clients watch and drive a container's desktop, and its VNC server knows nobody but its agent", async () => {
+test("VNC clients drive a container's desktop and programs use its tools, and both servers know nobody but its agent", async () => {
   const runtime = readRuntimeChoice({ runtime: 'docker', image: DESKTOP_IMAGE, 'udp-range': '23300-23315' });
   await using house = await openHouse({ runtime, agentId: newAgentId(), dockerHost: inject('dockerHost') });
   const sessionId = await startDesktop(house, await terminal('painted-terminal.sh'));
@@ -104,6 +105,30 @@ test("VNC clients watch and drive a container's desktop, and its VNC server know
     '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
     `nekogate-${sessionId}`,
   ]);
+  const ask = async (method: string, path: string, body?: string): Promise<string> => {
+    const response = await fetch(`${house.gateway.url}/api/v1/sessions/${sessionId}/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(path === 'launch' && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body }),
+    });
+    const text = await response.text();
+    assert.ok(response.ok, text);
+    return text;
+  };
+  await ask('PUT', 'files/work/in', 'from outside');
+  const command = ['xterm', '-T', 'at work', '-e', 'sh', '-c', 'tr a-z A-Z < work/in > out; mv out work/done; cat'];
+  const launched = Launched.parse(JSON.parse(await ask('POST', 'launch', JSON.stringify({ command, waitMs: 20_000 }))));
+  await until(
+    'the work is done',
+    () => ask('GET', 'files/work/'),
+    (list) => list.includes('"done"'),
+  );
+  assert.equal(launched.window?.title, 'at work');
+  assert.equal(await ask('GET', 'files/work/done'), 'FROM OUTSIDE');
+  const owner = await docker.run(['exec', `nekogate-${sessionId}`, 'stat', '-c', '%u', '/home/nekogate/work/in']);
+  assert.equal(owner, '1000');
+  const stranger = await fetch(`http://${address}:8090/listWindows`, { method: 'POST', body: '{}' });
+  assert.equal(stranger.status, 401);
   const uninvited = enterVncServer({ at: { host: address, port: 5900 } }, new AbortController().signal);
   await assert.rejects(uninvited, { code: 'VNC_FAILED', message: /security types 2/ });
 });
@@ -118,10 +143,10 @@ test.for<['killed' | 'ended', NodeJS.Signals]>([
     await using browser = await openBrowser();
     const page = await openPage(browser);
     const session = await world.start(await terminal('busy-terminal.sh'));
-    const { viewUrl } = await world.callApi(
+    const { viewUrl, token } = await world.callApi(
       'POST',
       `/api/v1/sessions/${session}/access`,
-      z.object({ viewUrl: z.string() }),
+      z.object({ viewUrl: z.string(), token: z.string() }),
       { role: 'controller' },
     );
     await page.goto(viewUrl);
@@ -164,6 +189,10 @@ test.for<['killed' | 'ended', NodeJS.Signals]>([
     );
 
     assert.equal(await world.containerOf(session), container);
+    const windows = await fetch(`${world.url}/api/v1/sessions/${session}/windows`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(WindowList.parse(await windows.json()).windows.length, 1);
     // The very same media connection.
     assert.deepEqual(await mediaOf(page), media);
     assert.equal(await stateOf(page), 'live');
@@ -251,6 +280,7 @@ test('prune shows what a dead agent left, and removes it when told to', async ()
 });
 
 interface World extends AsyncDisposable {
+  url: string;
   callApi: CallApi;
   agentId: string;
   env: Record<string, string>;
@@ -288,6 +318,7 @@ async function openWorld(): Promise<World> {
   await startAgent();
   const owned = opening.move();
   return {
+    url,
     callApi,
     agentId,
     env,

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import type { RunningSession, Runtime, SessionHealth, StartOptions } from '../../src/agent/runtimes/runtime.ts';
+import type { ToolsAddress } from '../../src/desktop/tools/service.ts';
 import type { VncAddress } from '../../src/agent/vnc/server.ts';
 import type { SessionSpec } from '../../src/protocol/session.ts';
 
@@ -70,6 +71,7 @@ export class HandSession implements RunningSession {
   readonly folder = '/nowhere';
   readonly sessionId: string;
   vnc: VncAddress | undefined;
+  tools: ToolsAddress | undefined;
   readonly neko: { baseUrl: string; adminPassword: string };
   readonly #onStop: () => void;
   #health: SessionHealth = { state: 'running' };
