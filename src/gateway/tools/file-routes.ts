@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Id } from '../../protocol/session.ts';
-import { FileEntry, FilePath, FolderList } from '../../protocol/tools.ts';
+import { FileEntry, FilePath } from '../../protocol/tools.ts';
 import type { App, ZodTypes } from '../app.ts';
 import { actorOf, type Principal } from '../auth.ts';
 import { untilGone } from '../calls.ts';
@@ -34,6 +34,9 @@ export async function addFileRoutes(app: App, { tools, audit }: Pick<ToolRouteDe
           summary:
             "A file of the session's home in its bytes; with a slash at its end, or none, a folder's list as JSON",
           params: Params,
+          response: {
+            200: z.unknown().describe('Bytes; of a folder, its `entries`, and with `isWhole` whether these are all'),
+          },
         },
       },
       async ({ principal, params, id: requestId }, reply) => {
@@ -41,8 +44,7 @@ export async function addFileRoutes(app: App, { tools, audit }: Pick<ToolRouteDe
         const signal = untilGone(reply);
         const path = params['*'];
         if (path === '' || path.endsWith('/')) {
-          const list = await tools.call(access, 'listFolder', { path: path.slice(0, -1) }, { signal });
-          return reply.serializer(JSON.stringify).type('application/json').send(FolderList.parse(list));
+          return await tools.call(access, 'listFolder', { path: path.slice(0, -1) }, { signal });
         }
         const { type, length, body } = await tools.call(access, 'readFile', { path }, { signal });
         record('file.read', { principal, params, requestId });
