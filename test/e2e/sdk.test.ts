@@ -113,10 +113,11 @@ test('a program brings a file, has a program of the desktop change it, and takes
 
   const written = await desktop.files.write('notes/in ü.txt', new Blob(['hello from the SDK']).stream());
   const { window } = await desktop.launch(
-    ['xterm', '-T', 'second', '-e', 'sh', '-c', 'tr a-z A-Z < "notes/in ü.txt" > out; mv out notes/done; cat'],
+    ['xterm', '-T', 'second', '-e', 'sh', '-c', 'read line; tr a-z A-Z < "notes/$line" > out; mv out notes/done; cat'],
     { waitMs: 20_000 },
   );
   assert.ok(window);
+  await desktop.act([{ type: 'type', text: 'in ü.txt\n' }]);
   await until(
     'it is changed',
     () => desktop.files.list('notes'),

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -140,6 +140,8 @@ test('the desktop of a killed agent runs on, and the next agent takes it over an
   assert.deepEqual((await findState(folder))?.parts, state.parts);
   assert.deepEqual((await readOrder(folder)).owner, identityOf(process.pid));
   assert.deepEqual(await new NekoClient(session.neko).sessions(), []);
+  assert(session.tools && 'path' in session.tools);
+  assert.isTrue(statSync(session.tools.path).isSocket());
   assert.equal((await failureOf(host.runtime.removeHome('orphaned'))).code, 'CONFLICT');
   await session.stop();
   assert.isEmpty(findSessionProcesses(folder));

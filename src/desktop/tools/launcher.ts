@@ -61,9 +61,11 @@ export class Launcher {
     };
     const limit = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
     const found = waitMs > 0 ? await windows.until(look, limit, child.exited) : undefined;
+    // What is typed next is meant for it.
+    const window = found?.window ? await windows.untilFocused(found.window.id) : undefined;
     return {
       pid: child.identity?.pid ?? 0,
-      window: found?.window ?? null,
+      window: window ?? null,
       exitCode: exit?.kind === 'code' ? exit.code : null,
     };
   }

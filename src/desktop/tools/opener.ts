@@ -9,10 +9,12 @@ import { holdInHome, pathOf } from './home.ts';
 import type { ToolSite } from './tool.ts';
 
 const WEB = ['http:', 'https:'];
+/** Files that browsers are the program for. */
+const PAGE = /\.(?:html?|xhtml|svg|pdf)$/i;
 
 /**
- * What opens a web address or a file: the session's own program where that is a browser; else for an address one of the desktop's browsers, and for
- * a file what the desktop has for files of its kind. @throws GatewayError DEPENDENCY_MISSING
+ * What opens a web address or a file: the session's own program where that is a browser; else for an address or a page one of the desktop's browsers, and
+ * for another file what the desktop has for its kind. @throws GatewayError DEPENDENCY_MISSING
  */
 export function openCommandOf(target: URL, { spec, environment }: Pick<ToolSite, 'spec' | 'environment'>): string[] {
   const own = browserOf(commandOf(spec, environment));
@@ -20,7 +22,8 @@ export function openCommandOf(target: URL, { spec, environment }: Pick<ToolSite,
   const byKind = any === undefined ? [] : [[any]];
   const browser = findBrowser(environment);
   const inBrowser = browser ? [browser] : [];
-  const others = WEB.includes(target.protocol) ? [...inBrowser, ...byKind] : [...byKind, ...inBrowser];
+  const isPage = WEB.includes(target.protocol) || PAGE.test(target.pathname);
+  const others = isPage ? [...inBrowser, ...byKind] : [...byKind, ...inBrowser];
   const command = own ?? others[0];
   if (command) return [...command, target.href];
   throw new GatewayError(

@@ -75,6 +75,11 @@ export class Windows {
     return window;
   }
 
+  /** A new window once it has the focus, which window managers give it, or as it is when it gets none; undefined once it is gone. */
+  untilFocused(id: string): Promise<DesktopWindow | undefined> {
+    return this.#after(id, ({ isActive }) => isActive, OBEY_MS);
+  }
+
   /** One that fills the screen does so no more. Resolves with where it is then. @throws GatewayError NOT_FOUND */
   async move(id: string, { x, y }: Place): Promise<DesktopWindow> {
     const before = await this.#release(id);
