@@ -21,12 +21,14 @@ interface Opening {
 export class Seat {
   readonly #site: ToolSite;
   #opening: Opening | undefined;
+  /** The last one. */
+  #display: XDisplay | undefined;
 
   constructor(site: ToolSite) {
     this.#site = site;
   }
 
-  /** @throws GatewayError SESSION_NOT_RUNNING while there is no X server | TOOLS_FAILED */
+  /** @throws GatewayError SESSION_NOT_RUNNING while there is no X server */
   async take(): Promise<Place> {
     const { display, cookie } = this.#site.getXServer();
     if (!this.#opening?.cookie.equals(cookie)) {
@@ -35,6 +37,13 @@ export class Seat {
       if (before) void closePlace(before);
     }
     return await this.#opening.place;
+  }
+
+  /** What a tool threw, or that the X server ended under it. */
+  async explain(thrown: unknown): Promise<unknown> {
+    const notLost = Promise.resolve(undefined);
+    const lost = await Promise.race([this.#display?.lost ?? notLost, notLost]);
+    return lost !== undefined && thrown === lost ? restarting(lost) : thrown;
   }
 
   async close(): Promise<void> {
@@ -49,6 +58,7 @@ export class Seat {
     await using opening = new AsyncDisposableStack();
     try {
       const display = opening.use(await XDisplay.open(name, onError, cookie));
+      this.#display = display;
       void display.lost.then(forget);
       const { log } = this.#site;
       const [windows, clipboard, primary] = await Promise.all([
@@ -60,9 +70,15 @@ export class Seat {
       return { display, windows, selections: { clipboard, primary } };
     } catch (cause) {
       forget();
-      throw new GatewayError('TOOLS_FAILED', messageOf(cause), { cause });
+      throw restarting(cause);
     }
   }
+}
+
+/** Where it doesn't answer it has ended, and the desktop starts another one. */
+function restarting(cause: unknown): GatewayError {
+  const message = `the desktop's X server is being started again (${messageOf(cause)}); try again in a moment`;
+  return new GatewayError('SESSION_NOT_RUNNING', message, { cause });
 }
 
 async function closePlace({ place }: Opening): Promise<void> {

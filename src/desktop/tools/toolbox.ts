@@ -27,15 +27,19 @@ export class Toolbox {
   }
 
   /** @throws GatewayError BAD_REQUEST for an input that isn't one, and what the tool throws */
-  call<Name extends ToolName>(
+  async call<Name extends ToolName>(
     name: Name,
     input: unknown,
     rest: Omit<ToolCall<Name>, 'input'>,
   ): Promise<ToolReply<Name, BytesAnswer>> {
     const parsed = contractOf(name).input.safeParse(input);
     if (!parsed.success) throw new GatewayError('BAD_REQUEST', z.prettifyError(parsed.error));
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the tool's own schema has read it; TypeScript can't follow that through an indexed access
-    return this.#handlers[name]({ ...rest, input: parsed.data as ToolInput<Name> });
+    try {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the tool's own schema has read it; TypeScript can't follow that through an indexed access
+      return await this.#handlers[name]({ ...rest, input: parsed.data as ToolInput<Name> });
+    } catch (thrown) {
+      throw await this.#seat.explain(thrown);
+    }
   }
 
   async close(): Promise<void> {

@@ -177,8 +177,12 @@ test('tools follow the desktop to the X server that it has after the old one end
   const xServer = opened.desktop.state.parts.find(({ name }) => name === 'x-server');
   assert.ok(xServer);
 
+  const { window } = Launched.parse(await call('launch', { command: ['xterm'], waitMs: 10_000 }));
+  const waiting = call('launch', { command: ['sleep', '1000'], waitMs: 60_000 });
+  // It has begun once an answer that came after it is there.
+  await call('focusWindow', { id: window?.id });
   process.kill(xServer.pid, 'SIGKILL');
-  await opened.until(({ state }) => state === 'starting');
+  await assert.rejects(waiting, /SESSION_NOT_RUNNING/);
   await assert.rejects(call('listWindows', {}), /SESSION_NOT_RUNNING/);
   await opened.until(({ state }) => state === 'running');
 
