@@ -27,6 +27,8 @@ const DESKTOP = [
     packages: ['gstreamer1.0-plugins-good'],
     has: () => hasGstPlugin('libgstvpx.so') && hasGstPlugin('libgstximagesrc.so'),
   },
+  // Recordings' H.264.
+  { packages: ['gstreamer1.0-plugins-ugly'], has: () => hasGstPlugin('libgstx264.so') },
   { packages: ['fonts-dejavu-core'], has: () => existsSync('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf') },
 ];
 const TESTS = [

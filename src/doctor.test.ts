@@ -23,6 +23,7 @@ test('on a bare machine each missing part is named with the package that brings 
     'browser or terminal': 'apt-get install chromium, or xterm',
     'ssh, for docker-proxy': 'apt-get install openssh-client',
     'embedded streamer': 'apt-get install gstreamer1.0-tools',
+    recordings: 'apt-get install gstreamer1.0-tools',
   });
   assert.isFalse(canRunDesktop(findings));
 });

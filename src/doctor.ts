@@ -37,12 +37,26 @@ const ELEMENTS = [
   },
 ];
 
+/** What recordings are made of. */
+const RECORDING_ELEMENTS = [
+  { package: 'gstreamer1.0-plugins-base', elements: ['videoconvert', 'audioconvert', 'opusenc'] },
+  { package: 'gstreamer1.0-plugins-good', elements: ['ximagesrc', 'pulsesrc', 'mp4mux'] },
+  { package: 'gstreamer1.0-plugins-ugly', elements: ['x264enc'] },
+];
+
 /** Looks at all that a desktop is made of. Changes nothing. */
 export async function examineMachine(environment: Environment): Promise<Finding[]> {
   const { path } = environment;
   const streamer = streamerOf(environment);
   const xServer = findExecutable('Xvnc', path) ?? findExecutable('Xtigervnc', path);
-  const probes = [neko(streamer), embeddedStreamer(environment, streamer), ports(), docker()];
+  const isEmbedded = !(streamer instanceof GatewayError) && streamer.kind === 'embedded';
+  const probes = [
+    neko(streamer),
+    pipelines(path, ELEMENTS, { name: 'embedded streamer', isNeeded: isEmbedded }),
+    pipelines(path, RECORDING_ELEMENTS, { name: 'recordings', isNeeded: false }),
+    ports(),
+    docker(),
+  ];
   return [
     nodeVersion(),
     program('X server and VNC', xServer, { isNeeded: true, package: PACKAGES.Xvnc }),
@@ -106,14 +120,16 @@ async function neko(streamer: Streamer | GatewayError): Promise<Finding> {
   return { name, ok: true, isNeeded: true, detail: `${streamer.file}, ${said}` };
 }
 
-async function embeddedStreamer({ path }: Environment, streamer: Streamer | GatewayError): Promise<Finding> {
-  const name = 'embedded streamer';
-  const isNeeded = !(streamer instanceof GatewayError) && streamer.kind === 'embedded';
+async function pipelines(
+  path: string,
+  parts: typeof ELEMENTS,
+  { name, isNeeded }: Pick<Finding, 'name' | 'isNeeded'>,
+): Promise<Finding> {
   const inspect = findExecutable('gst-inspect-1.0', path);
   if (inspect === undefined || findExecutable('gst-launch-1.0', path) === undefined)
     return program(name, undefined, { isNeeded, package: 'gstreamer1.0-tools' });
   const missing = await Promise.all(
-    ELEMENTS.flatMap(({ package: packageName, elements }) =>
+    parts.flatMap(({ package: packageName, elements }) =>
       elements.map(async (element) =>
         (await say(inspect, ['--exists', element], path)) === undefined ? [{ element, packageName }] : [],
       ),

@@ -8,7 +8,7 @@ import { rfbSocketOf, toolsSocketOf } from './environment.ts';
 import { emptySessionFolder, fillSessionFolder } from './folder.ts';
 import type { GivenUp } from './keeper.ts';
 import { RestartPolicy } from './restart-policy.ts';
-import { DesktopSet, type DesktopPlan } from './set.ts';
+import { audioDeviceOf, DesktopSet, type DesktopPlan } from './set.ts';
 import type { DesktopState } from './state.ts';
 import { ToolsService } from './tools/service.ts';
 import type { XServer } from './x-server.ts';
@@ -101,6 +101,7 @@ export class Desktop {
       spec: order.spec,
       environment,
       getXServer: () => this.#getXServer(),
+      audioDevice: audioDeviceOf(this.#plan),
       log,
     });
     this.#set = await this.#startSet(AbortSignal.any([signal, this.#abort.signal]));

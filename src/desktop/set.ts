@@ -148,6 +148,11 @@ export class DesktopSet {
   }
 }
 
+/** The PulseAudio source of what is played; undefined for a desktop without sound. */
+export function audioDeviceOf({ order, programs }: Pick<DesktopPlan, 'order' | 'programs'>): string | undefined {
+  return order.spec.audio && programs.soundServer !== undefined ? AUDIO_DEVICE : undefined;
+}
+
 function firstFailure(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error(String(reason));
@@ -166,14 +171,14 @@ function partsOf(plan: DesktopPlan, display: string, keycodes: SpareKeycodes): [
 }
 
 function streamerPart(plan: DesktopPlan, display: string, keycodes: SpareKeycodes): Part {
-  const { order, environment, programs, streamer } = plan;
+  const { order, environment, streamer } = plan;
   const options = {
     http: { host: '127.0.0.1', port: order.ports.http },
     display,
     screen: order.spec.screen,
     udpPorts: order.ports.udp,
     nat1to1: streamer.kind === 'neko' ? order.nat1to1.filter((address) => !LOOPBACK.test(address)) : order.nat1to1,
-    audioDevice: order.spec.audio && programs.soundServer !== undefined ? AUDIO_DEVICE : undefined,
+    audioDevice: audioDeviceOf(plan),
     secrets: { adminPassword: order.adminPassword, userPassword: randomBytes(24).toString('base64url') },
     settings: plan.settings ?? {},
     environment: displayEnvironment(environment, display),

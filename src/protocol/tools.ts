@@ -1,6 +1,7 @@
 // What a session's desktop does for programs beside pixels. The gateway asks by a tunnel, as http-tunnel.ts has it; the agent passes that on to
 // the HTTP service of the session's supervisor: `POST /TOOL`, the input as a JSON body, or where the body is bytes as `?input=JSON`.
 import { z } from 'zod';
+import { Recording, RecordingBytes, RecordingId, RecordingList, RecordingOrder } from './recordings.ts';
 
 /** A path with its input; a longer one is refused with BAD_FRAME. */
 const PATH_MAX_LENGTH = 32_768;
@@ -139,6 +140,12 @@ export const TOOLS = {
   readFile: { input: OneFile, reply: 'bytes' },
   writeFile: { input: OneFile, body: 'bytes', reply: FileEntry },
   removeFile: { input: OneFile, reply: z.object({}) },
+  startRecording: { input: RecordingOrder, reply: Recording },
+  stopRecording: { input: z.object({ id: RecordingId }), reply: Recording },
+  listRecordings: { input: z.object({}), reply: RecordingList },
+  getRecording: { input: z.object({ id: RecordingId }), reply: Recording },
+  readRecording: { input: RecordingBytes, reply: 'bytes' },
+  deleteRecording: { input: z.object({ id: RecordingId }), reply: Recording },
 } as const satisfies Record<string, ToolContract>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -11,6 +11,8 @@ export interface ToolSite {
   environment: DesktopEnvironment;
   /** The one that runs now, and another one after it was started anew. @throws GatewayError SESSION_NOT_RUNNING in between */
   getXServer: () => Pick<XServer, 'display' | 'cookie'>;
+  /** The PulseAudio source of what is played; a desktop without sound has none. */
+  audioDevice: string | undefined;
   log: Logger;
 }
 

@@ -5,6 +5,7 @@ import { clipboardTools } from './clipboard-tools.ts';
 import { fileTools } from './file-tools.ts';
 import { launchTools } from './launch-tools.ts';
 import { Launcher } from './launcher.ts';
+import { RecordingDesk } from './recording-tools.ts';
 import { Seat } from './seat.ts';
 import type { BytesAnswer, ToolCall, ToolHandlers, ToolSite } from './tool.ts';
 import { windowTools } from './window-tools.ts';
@@ -13,16 +14,19 @@ import { windowTools } from './window-tools.ts';
 export class Toolbox {
   readonly #seat: Seat;
   readonly #launcher: Launcher;
+  readonly #recordings: RecordingDesk;
   readonly #handlers: ToolHandlers;
 
   constructor(site: ToolSite) {
     this.#seat = new Seat(site);
     this.#launcher = new Launcher(site, this.#seat);
+    this.#recordings = new RecordingDesk(site, this.#seat);
     this.#handlers = {
       ...windowTools(this.#seat),
       ...launchTools(site, this.#launcher),
       ...clipboardTools(this.#seat),
       ...fileTools(site.environment.folder.home),
+      ...this.#recordings.handlers,
     };
   }
 
@@ -44,6 +48,7 @@ export class Toolbox {
 
   async close(): Promise<void> {
     await this.#launcher.close();
+    await this.#recordings.close();
     await this.#seat.close();
   }
 }

@@ -4,6 +4,7 @@ import type { Programs } from '../computer/programs.ts';
 import { addClipboardRoutes } from './clipboard-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addLaunchRoutes } from './launch-routes.ts';
+import { addRecordingRoutes } from './recording-routes.ts';
 import type { Tools } from './tools.ts';
 import { addWindowRoutes } from './window-routes.ts';
 
@@ -18,5 +19,6 @@ export async function addToolRoutes(app: App, deps: ToolRouteDeps): Promise<void
   addWindowRoutes(app, deps);
   addLaunchRoutes(app, deps);
   addClipboardRoutes(app, deps);
+  addRecordingRoutes(app, deps);
   await addFileRoutes(app, deps);
 }
