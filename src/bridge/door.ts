@@ -1,7 +1,7 @@
 import type { Agent } from 'node:http';
 import { WebSocket } from 'ws';
-import { z } from 'zod';
 import { GatewayError, isFailureCode, toGatewayError } from '../errors.ts';
+import { Problem } from '../protocol/api.ts';
 import { VNC_FRAME_MAX_BYTES } from '../protocol/limits.ts';
 
 /** Time for the gateway's answer, and again for its agent's. */
@@ -9,7 +9,7 @@ export const JOIN_MS = 20_000;
 /** A refusal is a few lines; the rest of a longer one is not kept. */
 const PROBLEM_MAX_LENGTH = 16_384;
 
-const Problem = z.object({ code: z.string(), detail: z.string() });
+const Refusal = Problem.pick({ code: true, detail: true });
 
 /** Where a session is joined by VNC: `/s/SESSION/vnc` of its gateway. */
 export interface DoorAddress {
@@ -70,7 +70,7 @@ export async function openDoor({ url, token, agent }: DoorAddress, signal: Abort
 
 function failureOfAnswer(status: number, text: string): GatewayError {
   try {
-    const { code, detail } = Problem.parse(JSON.parse(text));
+    const { code, detail } = Refusal.parse(JSON.parse(text));
     return new GatewayError(isFailureCode(code) ? code : 'VNC_FAILED', detail);
   } catch (cause) {
     return new GatewayError('VNC_FAILED', `what answers there is no gateway: HTTP ${status}`, { cause });

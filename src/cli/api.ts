@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { request } from 'undici';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Environment } from '../config.ts';
 import { GatewayError, isFailureCode, messageOf } from '../errors.ts';
+import { Problem } from '../protocol/api.ts';
 
-const Problem = z.object({ code: z.string(), detail: z.string() });
+const Refusal = Problem.pick({ code: true, detail: true });
 
 export type CallApi = <Reply>(
   method: 'GET' | 'POST' | 'DELETE',
@@ -34,7 +35,7 @@ export function connectApi(gatewayUrl: string, adminToken: string, signal?: Abor
     });
     const reply: unknown = response.statusCode === 204 ? undefined : await response.body.json();
     if (response.statusCode < 400) return schema.parse(reply);
-    const problem = Problem.parse(reply);
+    const problem = Refusal.parse(reply);
     throw new GatewayError(isFailureCode(problem.code) ? problem.code : 'INTERNAL', problem.detail);
   };
 }
