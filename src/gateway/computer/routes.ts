@@ -2,15 +2,15 @@ import { z } from 'zod';
 import { ACTIONS_MAX, Region, Tolerance, type Action } from '../../computer/actions.ts';
 import { DialectName, dialectOf } from '../../computer/dialects/dialects.ts';
 import type { Dialect } from '../../computer/dialects/dialect.ts';
-import { runActions, type ActionResult, type Failure } from '../../computer/executor.ts';
-import { fitSize, regionToScreen, type Point, type Size } from '../../computer/space.ts';
+import type { ActionResult, Failure } from '../../computer/executor.ts';
+import { fitSize, regionToScreen, type Size } from '../../computer/space.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import { ComputerAnswer, PictureFormat } from '../../protocol/computer.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
 import { accessOf, untilGone } from '../calls.ts';
-import type { AccessRow } from '../store/tables.ts';
 import type { Programs } from './programs.ts';
+import { lookAt, mayDrive, runAt } from './run.ts';
 
 const SIZE_MAX = 16_384;
 
@@ -60,46 +60,27 @@ export function addComputerRoutes(app: App, deps: ComputerDeps): void {
     async ({ principal, id: requestId, ip: address, body }, reply) => {
       const access = accessOf(principal);
       const calls = readCalls(dialectOf(body.dialect), body.actions);
-      return await deps.programs.use(
-        access,
-        { address, requestId },
-        untilGone(reply),
-        async ({ driver, sight }, signal) => {
-          const { screen } = driver;
-          const stale = body.ifUnchanged;
-          const findPointer = (within: AbortSignal): Promise<Point> => driver.findPointer(within);
-          const { limits } = dialectOf(body.dialect);
-          const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
-          if ('error' in calls) return failedAnswer(body, space, calls);
-          const results = await runActions(
-            calls.actions,
-            {
-              perform: (events, within) => driver.perform(events, within),
-              findPointer,
-              takePicture: (request, within) => sight.take(request, { screen, findPointer, signal: within }),
-              settle: (request, within) => sight.settle(request, { screen, findPointer, signal: within }),
+      return await deps.programs.use(access, { address, requestId }, untilGone(reply), async (program, signal) => {
+        const { screen } = program.driver;
+        const stale = body.ifUnchanged;
+        const { limits } = dialectOf(body.dialect);
+        const space: Size = body.space ?? (limits ? fitSize(screen, limits) : screen);
+        if ('error' in calls) return failedAnswer(body, space, calls);
+        const results = await runAt(program, calls.actions, {
+          view: { space, screen, format: body.format },
+          mayDrive: mayDrive(access),
+          ...(stale && {
+            before: async () => {
+              const region = stale.region && regionToScreen(stale.region, space, screen);
+              await program.sight.refuseIfChanged({ ...stale, region }, { ...lookAt(program), signal });
             },
-            {
-              view: { space, screen, format: body.format },
-              mayDrive: mayDrive(access),
-              ...(stale && {
-                before: async () => {
-                  const region = stale.region && regionToScreen(stale.region, space, screen);
-                  await sight.refuseIfChanged({ ...stale, region }, { screen, findPointer, signal });
-                },
-              }),
-              signal,
-            },
-          );
-          return answerOf(body, space, calls.owners, results);
-        },
-      );
+          }),
+          signal,
+        });
+        return answerOf(body, space, calls.owners, results);
+      });
     },
   );
-}
-
-function mayDrive({ role }: AccessRow): boolean {
-  return role !== 'viewer';
 }
 
 /** The actions of all calls, and which call each is of. */
