@@ -70,7 +70,9 @@ test('an unknown key is refused by its name, with those that are near', () => {
 
 test.each([
   ['ctrl+s', [0xffe3, 0x73]],
-  ['ctrl+shift+t', [0xffe3, 0xffe1, 0x74]],
+  ['ctrl+shift+t', [0xffe3, 0xffe1, 0x54]],
+  ['shift+x', [0xffe1, 0x58]],
+  ['shift+1', [0xffe1, 0x31]],
   ['ctrl + alt + Delete', [0xffe3, 0xffe9, 0xffff]],
   ['ctrl++', [0xffe3, 0x2b]],
   ['+', [0x2b]],

@@ -100,7 +100,8 @@ export function keysymOfName(name: string): number {
 }
 
 /**
- * The keys of a chord, `ctrl+shift+t`, in the order in which they go down. A capital letter brings its Shift along, as xdotool has it.
+ * The keys of a chord, `ctrl+shift+t`, in the order in which they go down. A capital letter brings its Shift along, and beside a Shift a letter is
+ * a capital, as xdotool and keyboards have it.
  * @throws GatewayError KEY_UNKNOWN, also for an empty chord
  */
 export function parseChord(chord: string): number[] {
@@ -113,12 +114,21 @@ export function keysymsOfKeys(names: readonly string[]): number[] {
     throw new GatewayError('KEY_UNKNOWN', `a chord has 1 to ${CHORD_KEYS_MAX} keys; this one has ${names.length}`);
   const keysyms = names.map(keysymOfName);
   const hasShift = keysyms.some((keysym) => SHIFT_KEYSYMS.includes(keysym));
-  return hasShift ? keysyms : keysyms.flatMap((keysym, index) => withShift(names[index] ?? '', keysym));
+  return keysyms.flatMap((keysym, index) => {
+    const name = names[index] ?? '';
+    return hasShift ? shifted(name, keysym) : withShift(name, keysym);
+  });
 }
 
 /** Whether a character is typed with Shift held: neko types a capital's keysym alone in lower case. */
 export function needsShift(character: string): boolean {
   return character !== character.toLowerCase() && character === character.toUpperCase();
+}
+
+/** neko would type the small letter in spite of a Shift that is down. */
+function shifted(name: string, keysym: number): number {
+  const capital = name.toUpperCase();
+  return isCharacter(name) && isCharacter(capital) && needsShift(capital) ? keysymOfCharacter(capital) : keysym;
 }
 
 function withShift(name: string, keysym: number): number[] {
