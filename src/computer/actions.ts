@@ -86,6 +86,9 @@ export const Action = z.discriminatedUnion('type', [
     keys,
   }),
   z.strictObject({ type: z.literal('key'), keys: Keys, repeat: z.int().min(1).max(REPEAT_MAX).default(1) }),
+  /** Down until `key_up`; the streamer lets go of a key that it has not heard of for 10 s. */
+  z.strictObject({ type: z.literal('key_down'), keys: Keys }),
+  z.strictObject({ type: z.literal('key_up'), keys: Keys }),
   z.strictObject({ type: z.literal('hold_key'), keys: Keys, ms: z.int().min(0).max(WAIT_MAX_MS) }),
   z.strictObject({ type: z.literal('type'), text: z.string().max(TEXT_MAX_LENGTH) }),
 ]);

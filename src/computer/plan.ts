@@ -79,6 +79,16 @@ export function planAction(action: Action, view: View): Step[] {
       return [input([...placeOf(action, view), ...holding(action.keys, planScroll(action))])];
     case 'key':
       return [input(Array.from({ length: action.repeat }, () => holding(action.keys, [])).flat())];
+    case 'key_down':
+      return [input(keysymsOf(action.keys).map((keysym) => ({ type: 'key', down: true, keysym })))];
+    case 'key_up':
+      return [
+        input(
+          keysymsOf(action.keys)
+            .toReversed()
+            .map((keysym) => ({ type: 'key', down: false, keysym })),
+        ),
+      ];
     case 'hold_key':
       return planHold(action);
     case 'type':
