@@ -1,8 +1,11 @@
 // Claim: a program's move and click are done, and known to be done, at least 40 times faster than by an xdotool process each, as usual;
-// and its picture comes no slower than from the streamer's own endpoint plus a fifth.
+// and its picture comes no slower than from the streamer's own endpoint plus a fifth. Beside that stands, without a target, how long it is from an
+// action to the picture of the screen at rest after it: by one call, and by xdotool and scrot until two pictures are equal.
 // The peers run in turn with ours, on the same desktop.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import { WebSocket } from 'ws';
@@ -19,10 +22,13 @@ import { close, median, percentile, round } from './run.ts';
 
 const CLICKS = 200;
 const PICTURES = 100;
+const SETTLINGS = 30;
 const WARM_UP = 10;
 /** Of 40: a process takes so long that a fifth of the clicks says enough. */
 const PROCESS_EVERY = 5;
 const QUALITY = 80;
+/** How long the screen has been at rest then; two pictures of scrot's are about 60 ms apart. */
+const QUIET_MS = 100;
 const SCREEN = { width: 1280, height: 720 };
 const NEVER = new AbortController().signal;
 
@@ -36,7 +42,7 @@ const { id: sessionId } = await house.callApi('POST', '/api/v1/sessions?wait=rea
 });
 const { token } = await grant(house, sessionId, 'controller');
 const neko = await findNeko(house, sessionId);
-const xdotool = await openXdotool(house);
+const processes = await openProcesses(house);
 
 const rows: Record<string, { 'p50 ms': number; 'p95 ms': number }> = {};
 const times: Record<string, number[]> = { api: [], process: [], socket: [], channel: [] };
@@ -46,7 +52,7 @@ const byApi = async ({ x, y }: Place): Promise<void> => {
 };
 await inTurn(CLICKS, [
   { name: 'api', every: 1, run: byApi },
-  { name: 'process', every: PROCESS_EVERY, run: xdotool },
+  { name: 'process', every: PROCESS_EVERY, run: processes.click },
 ]);
 await leaveControls();
 for (const path of ['socket', 'channel'] as const) {
@@ -66,6 +72,20 @@ await inTurn(PICTURES, [
 ]);
 show('picture: the streamer itself', 'own');
 show('picture: by the API', 'picture');
+
+times['settled'] = [];
+times['settledProcess'] = [];
+// Letters, which xterm shows where it has the keys; any change counts.
+const typing = [
+  { type: 'type', text: 'x' },
+  { type: 'settled', quietMs: QUIET_MS, tolerance: 0 },
+];
+await inTurn(SETTLINGS, [
+  { name: 'settled', every: 1, run: async () => void (await act(typing)) },
+  { name: 'settledProcess', every: 1, run: processes.typeAndSettle },
+]);
+show('action to settled picture: xdotool, then scrot until two are equal', 'settledProcess');
+show('action to settled picture: by the API', 'settled');
 console.table(rows);
 const p50 = (name: string): number => median(times[name] ?? []);
 close('computer', Object.fromEntries(Object.keys(times).map((name) => [`${name}P50Ms`, round(p50(name), 2)])), {
@@ -112,8 +132,13 @@ async function leaveControls(): Promise<void> {
   await neko.resetControl();
 }
 
-/** As programs usually do it: one process for each action. */
-async function openXdotool({ environment }: House): Promise<(at: Place) => Promise<void>> {
+/** As programs usually do it: one process for each action, and for each picture. */
+interface Processes {
+  click: (at: Place) => Promise<void>;
+  typeAndSettle: () => Promise<void>;
+}
+
+async function openProcesses({ environment }: House): Promise<Processes> {
   const folder = await folderOf(house, sessionId);
   const display = (await findState(folder))?.display;
   if (display === undefined) throw new Error('the desktop has no display');
@@ -124,9 +149,24 @@ async function openXdotool({ environment }: House): Promise<(at: Place) => Promi
     HOME: environment.dataDir,
   };
   const run = promisify(execFile);
-  return async ({ x, y }) => {
+  const file = join(environment.dataDir, 'screen.png');
+  const look = async (): Promise<Buffer> => {
+    await run('scrot', ['--overwrite', file], { env });
+    return await readFile(file);
+  };
+  return {
     // Elsewhere than ours: it waits for a move for ever where the pointer is there already.
-    await run('xdotool', ['mousemove', '--sync', `${x}`, `${y + 50}`, 'click', '1'], { env });
+    click: async ({ x, y }) =>
+      void (await run('xdotool', ['mousemove', '--sync', `${x}`, `${y + 50}`, 'click', '1'], { env })),
+    typeAndSettle: async () => {
+      await run('xdotool', ['type', 'x'], { env });
+      let last = await look();
+      for (;;) {
+        const now = await look();
+        if (now.equals(last)) return;
+        last = now;
+      }
+    },
   };
 }
 

@@ -36,6 +36,7 @@ const TESTS = [
   { packages: ['openssl'], has: () => hasProgram('openssl') },
   { packages: ['xclip'], has: () => hasProgram('xclip') },
   { packages: ['xdotool'], has: () => hasProgram('xdotool') },
+  { packages: ['scrot'], has: () => hasProgram('scrot') },
   { packages: ['iproute2'], has: () => hasProgram('ip') },
   { packages: ['iptables'], has: () => hasProgram('iptables') },
   { packages: ['docker.io'], has: () => hasProgram('dockerd') },
