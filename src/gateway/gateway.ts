@@ -31,6 +31,9 @@ import { Metrics } from './metrics.ts';
 import { addNekoApi } from './neko-api/routes.ts';
 import { addOperationRoutes } from './operations.ts';
 import { addPages } from './pages.ts';
+import { addSandboxAgent } from './sandbox-agent/routes.ts';
+import { createStreamDoor } from './sandbox-agent/stream-door.ts';
+import { Streams } from './sandbox-agent/streams.ts';
 import { createServer } from './server.ts';
 import { addSessionRoutes } from './sessions/routes.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
@@ -217,6 +220,8 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   addLeaseRoutes(app, { programs, leases });
   await addToolRoutes(app, { tools, programs, audit });
   await addNekoApi(app, { sessions, hub, tunnels, onCall });
+  const streams = new Streams();
+  await addSandboxAgent(app, { programs, sessions, hub, streams, logins, audit, log });
   await addPages(app, options);
 
   const listener = {
@@ -246,6 +251,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
     log,
     doors: [
       createSignalingDoor(doorDeps),
+      createStreamDoor({ ...doorDeps, streams }),
       createVncDoor(doorDeps, {
         patienceMs: options.vncPatienceMs ?? VNC_PATIENCE_MS,
         stallMs: options.vncStallMs ?? VNC_STALL_MS,

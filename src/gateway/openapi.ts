@@ -13,6 +13,7 @@ WebSockets: \`/s/{sessionId}/api/ws\` is a session's signaling, neko's own messa
 \`access.TOKEN\` offered beside \`nekogate.v1\`, as bearer, or as \`?token=\`. A failure after the upgrade is told as one frame
 \`{"event":"gateway/error","payload":{"code","message","retryable"}}\` and a close with the code's close code, its name as the reason.
 \`/s/{sessionId}/vnc\` is RFB in binary frames, for VNC clients: the token in the same ways, beside the subprotocol \`binary\`; a failure is told by the close alone.
+\`/s/{sessionId}/v1/desktop/*\` is sandbox-agent's desktop API, which is described there; its failures are in its own words.
 Agents connect at \`/api/v1/agents/connect?agent_id=ID\` with \`X-Agent-API-Key\`.`;
 
 /** The routes' zod schemas, as they validate, are what the document shows. */

@@ -7,14 +7,20 @@ import { problemOf, PROBLEM_TYPE } from './problem.ts';
 const REFUSAL_MS = 5000;
 
 /** Answers with a problem over the bare socket, where there is no HTTP response object: before an upgrade, after a request that is none. */
-export function refuse(socket: Duplex, failure: GatewayError, requestId: string): void {
+export function refuse(
+  socket: Duplex,
+  failure: GatewayError,
+  requestId: string,
+  describe: (failure: GatewayError, requestId: string) => { status: number } = problemOf,
+): void {
   if (socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(problemOf(failure, requestId));
+  const problem = describe(failure, requestId);
+  const body = JSON.stringify(problem);
   const head = [
-    `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status] ?? 'Error'}`,
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}`,
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,

@@ -133,24 +133,32 @@ function addRequestLog(app: App, { metrics, log }: ServerDeps): void {
   });
 }
 
-function sendProblem(deps: ServerDeps, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Logs a failure and answers with it, as the problem that `describe` makes of it. */
+export function sendProblem(
+  { log }: Pick<ServerDeps, 'log'>,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  describe: (failure: GatewayError, requestId: string) => { status: number } = problemOf,
+): FastifyReply {
   const failure = failureOf(thrown);
-  if (failure.code === 'INTERNAL') deps.log.error({ err: failure, requestId: request.id }, 'a request failed');
+  const problem = describe(failure, request.id);
+  if (failure.code === 'INTERNAL') log.error({ err: failure, requestId: request.id }, 'a request failed');
   else
-    deps.log.info(
+    log.info(
       { code: failure.code, reason: failure.message, requestId: request.id, path: pathOf(request) },
       'a request was refused',
     );
   readAway(request.raw);
-  if (failure.status === 401) reply.header('www-authenticate', 'Bearer realm="nekogate"');
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="nekogate"');
   // Sent as text: the route's response schema is for its success.
   return reply
-    .code(failure.status)
+    .code(problem.status)
     .header('x-request-id', request.id)
     .header('content-type', PROBLEM_TYPE)
     .header('cache-control', 'no-store')
     .serializer((text: string) => text)
-    .send(JSON.stringify(problemOf(failure, request.id)));
+    .send(JSON.stringify(problem));
 }
 
 /** What is left of a refused request's body goes nowhere: its sender is to see the answer, and not to go on for ever. */

@@ -29,6 +29,8 @@ export interface Upgrade {
 /** One path that takes WebSockets. `open` checks everything, then accepts; what it throws before is the HTTP answer. */
 export interface Door {
   pattern: RegExp;
+  /** How a refusal is told, where it is not as everywhere. */
+  describe?: (failure: GatewayError, requestId: string) => { status: number };
   open(upgrade: Upgrade, groups: Record<string, string>): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ export class UpgradeRouter {
     );
     const timer = setTimeout(() => socket.destroy(), UPGRADE_MS);
     let answered = false;
+    let describe: Door['describe'];
     try {
       if (this.#stopped) throw new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down');
       if (this.#pending.size >= UPGRADES_MAX)
@@ -83,6 +86,7 @@ export class UpgradeRouter {
         );
       const url = parseTarget(request.url ?? '');
       const { door, groups } = this.#find(url.pathname);
+      describe = door.describe;
       await door.open(
         {
           request,
@@ -102,7 +106,7 @@ export class UpgradeRouter {
       if (failure.code === 'INTERNAL') this.#options.log.error({ err: failure, requestId }, 'an upgrade failed');
       else
         this.#options.log.info({ requestId, code: failure.code, path: pathOf(request.url) }, 'an upgrade was refused');
-      if (!answered) refuse(socket, failure, requestId);
+      if (!answered) refuse(socket, failure, requestId, describe);
     } finally {
       clearTimeout(timer);
     }

@@ -71,7 +71,10 @@ export const Login = z.object({
   label: z.string(),
   role: Role,
   state: z.enum(['live', 'lost']).describe('A lost one waits for its client to come back'),
-  client: z.enum(['nekogate', 'neko', 'vnc']).optional().describe("Which protocol a live one's client speaks"),
+  client: z
+    .enum(['nekogate', 'neko', 'vnc', 'sandbox-agent'])
+    .optional()
+    .describe("Which protocol a live one's client speaks"),
   since: z.string(),
   address: z.string().optional().describe('Where the connection comes from; behind a proxy, the proxy'),
 });

@@ -24,6 +24,8 @@ export interface AdmissionOptions {
   sessionId: string;
   /** The one that is answered to who offers it. */
   subprotocol: string;
+  /** Where the token may stand in the query. */
+  tokenParameter: 'token' | 'access_token';
   claim: (offered: readonly string[], access: AccessRow, upgrade: Upgrade) => Coming;
 }
 
@@ -33,10 +35,10 @@ export interface AdmissionOptions {
  */
 export async function admit(deps: AdmissionDeps, upgrade: Upgrade, options: AdmissionOptions): Promise<Login> {
   const { address, requestId } = upgrade;
-  const { sessionId, subprotocol, claim } = options;
+  const { sessionId, claim } = options;
   const caller = { address, requestId };
   const verify = async (): Promise<AccessRow> => {
-    const access = await deps.auth.authorizeAccess(tokenOf(upgrade, subprotocol), sessionId, caller);
+    const access = await deps.auth.authorizeAccess(tokenOf(upgrade, options), sessionId, caller);
     await getJoinable(deps, sessionId);
     return access;
   };
@@ -80,8 +82,9 @@ export async function getJoinable(
 }
 
 /** From the subprotocols, the header or, for clients that can do nothing else, the query, which no log of ours shows. */
-function tokenOf(upgrade: Upgrade, subprotocol: string): string {
+function tokenOf(upgrade: Upgrade, options: Pick<AdmissionOptions, 'subprotocol' | 'tokenParameter'>): string {
   const { request, url } = upgrade;
+  const { subprotocol, tokenParameter } = options;
   const offered = offeredBy(upgrade);
   const inProtocol = offered
     .find((protocol) => protocol.startsWith(TOKEN_SUBPROTOCOL))
@@ -91,11 +94,11 @@ function tokenOf(upgrade: Upgrade, subprotocol: string): string {
       'BAD_REQUEST',
       `offer the subprotocol ${subprotocol} beside the token's, for that is never answered`,
     );
-  const token = inProtocol ?? bearerOf(request.headers) ?? url.searchParams.get('token');
+  const token = inProtocol ?? bearerOf(request.headers) ?? url.searchParams.get(tokenParameter);
   if (!token)
     throw new GatewayError(
       'UNAUTHENTICATED',
-      `joining needs an access token: as subprotocol ${TOKEN_SUBPROTOCOL}TOKEN, bearer or ?token=`,
+      `joining needs an access token: as subprotocol ${TOKEN_SUBPROTOCOL}TOKEN, bearer or ?${tokenParameter}=`,
     );
   return token;
 }

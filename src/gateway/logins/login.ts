@@ -6,6 +6,7 @@ import { keepAlive } from '../../websocket/keep-alive.ts';
 import type { TunnelOrder } from '../../protocol/control.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { endingOfClient, endingOfTunnel, type Ending } from './ending.ts';
+import { tellSandboxAgent } from '../sandbox-agent/disconnect-frame.ts';
 import type { Pipe, Piping } from './pipe.ts';
 
 type State =
@@ -22,10 +23,18 @@ type State =
 export interface Coming {
   loginId: string;
   /** The protocol that it speaks. */
-  client: 'nekogate' | 'neko' | 'vnc';
+  client: 'nekogate' | 'neko' | 'vnc' | 'sandbox-agent';
   /** What its agent is asked for. */
   order: TunnelOrder;
 }
+
+/** How each is told of a failure, where its protocol has a place for that. */
+const TELL: Record<Coming['client'], (client: WebSocket, failure: GatewayError) => void> = {
+  nekogate: tell,
+  neko: tell,
+  'sandbox-agent': tellSandboxAgent,
+  vnc: () => undefined,
+};
 
 export interface LoginOptions extends Coming {
   access: AccessRow;
@@ -81,11 +90,11 @@ export class Login {
       this.#options.log.debug({ loginId: this.loginId, reason: error.message }, "a client's socket failed"),
     );
     if (this.#state.name === 'ended') {
-      sayGoodbye(client, this.#state.ending, this.#isTold);
+      this.#sayGoodbye(client, this.#state.ending);
       return;
     }
     client.pause();
-    client.once('close', (code) => this.end(endingOfClient(code)));
+    client.once('close', (code) => this.end(this.#endingOfClient(code)));
     this.#state = { name: 'opening', client };
   }
 
@@ -144,12 +153,12 @@ export class Login {
     this.#state = { name: 'ended', ending };
     if (state.name === 'opening') {
       this.closed = closedOf(state.client);
-      sayGoodbye(state.client, ending, this.#isTold);
+      this.#sayGoodbye(state.client, ending);
     }
     if (state.name === 'joined') {
       this.closed = Promise.all([closedOf(state.client), closedOf(state.tunnel)]).then(() => undefined);
       state.pipe.end();
-      sayGoodbye(state.client, ending, state.pipe.toldByAgent);
+      this.#sayGoodbye(state.client, ending, state.pipe);
       endTunnel(state.tunnel, ending);
     }
     if (state.name === 'used') {
@@ -160,9 +169,21 @@ export class Login {
     this.#ended.resolve(ending);
   }
 
-  /** Whether its client's protocol has no place for a frame of ours. */
-  get #isTold(): boolean {
-    return this.client === 'vnc';
+  /** Of sandbox-agent's clients the picture ends with their socket, so that a lost one has nothing to come back to. */
+  #endingOfClient(closeCode: number): Ending {
+    return endingOfClient(this.client === 'sandbox-agent' ? CLOSE_NORMAL : closeCode);
+  }
+
+  /** One frame with the failure, for browsers see no more of a close than its code and name. */
+  #sayGoodbye(client: WebSocket, ending: Ending, pipe?: Pipe): void {
+    // A paused socket would not see the answer to its close.
+    client.resume();
+    if (ending.code === 'CLIENT_LEFT' || ending.code === 'CLIENT_LOST') {
+      closeSocket(client, CLOSE_NORMAL, '');
+      return;
+    }
+    if (!pipe?.toldByAgent) TELL[this.client](client, new GatewayError(ending.code, ending.message));
+    closeWith(client, ending.code);
   }
 
   #watchTunnel(tunnel: WebSocket): void {
@@ -181,18 +202,6 @@ export class Login {
     if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH')
       this.fail(new GatewayError('MESSAGE_TOO_BIG', 'the desktop sent a frame that is longer than allowed'));
   }
-}
-
-/** One frame with the failure, for browsers see no more of a close than its code and name. */
-function sayGoodbye(client: WebSocket, ending: Ending, told: boolean): void {
-  // A paused socket would not see the answer to its close.
-  client.resume();
-  if (ending.code === 'CLIENT_LEFT' || ending.code === 'CLIENT_LOST') {
-    closeSocket(client, CLOSE_NORMAL, '');
-    return;
-  }
-  if (!told) tell(client, new GatewayError(ending.code, ending.message));
-  closeWith(client, ending.code);
 }
 
 /** Tells the agent whether its client left or was lost, or what the gateway decided. */

@@ -17,6 +17,8 @@ export interface SessionDoorDeps extends AdmissionDeps {
 
 /** What makes one kind of door into sessions. */
 export interface SessionDoorKind extends Pick<AdmissionOptions, 'subprotocol' | 'claim'> {
+  /** `token`, where nothing else is said. */
+  tokenParameter?: AdmissionOptions['tokenParameter'];
   /** With a group `sessionId`. */
   pattern: RegExp;
   /** One frame of a client; a longer one closes it with 1009. */
@@ -27,19 +29,21 @@ export interface SessionDoorKind extends Pick<AdmissionOptions, 'subprotocol' | 
   joins: Counter<'outcome'>;
   /** How frames pass between a client and its agent. */
   pipingFor: (access: AccessRow) => Piping;
+  describe?: Door['describe'];
 }
 
 /** Where clients join a session by WebSocket, each over a tunnel of its own. */
 export function createSessionDoor(deps: SessionDoorDeps, kind: SessionDoorKind): Door {
-  const { pattern, subprotocol, joins } = kind;
+  const { pattern, subprotocol, tokenParameter = 'token', joins, describe } = kind;
   const server = createWebSocketServer({
     maxPayload: kind.frameMaxBytes,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   });
   return {
     pattern,
+    ...(describe && { describe }),
     open: async (upgrade, { sessionId = '' }) => {
-      const login = await admit(deps, upgrade, { ...kind, sessionId }).catch((error: unknown) => {
+      const login = await admit(deps, upgrade, { ...kind, tokenParameter, sessionId }).catch((error: unknown) => {
         joins.inc({ outcome: toGatewayError(error).code });
         throw error;
       });
