@@ -221,7 +221,7 @@ async function wire({ store, adminToken, audit, log }: Foundation, options: Gate
   await addToolRoutes(app, { tools, programs, audit });
   await addNekoApi(app, { sessions, hub, tunnels, onCall });
   const streams = new Streams();
-  await addSandboxAgent(app, { programs, sessions, hub, streams, logins, audit, log });
+  await addSandboxAgent(app, { tools, programs, sessions, hub, streams, logins, audit, log });
   await addPages(app, options);
 
   const listener = {

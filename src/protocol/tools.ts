@@ -124,8 +124,16 @@ const OneFile = z.strictObject({ path: FilePath });
 
 const OneWindow = z.strictObject({ id: WindowId });
 
+export const DisplayFacts = z.object({
+  display: z
+    .string()
+    .regex(/^:\d{1,5}$/)
+    .describe('As programs of the session have it in DISPLAY'),
+});
+
 /** Every tool: what it takes and what it answers. */
 export const TOOLS = {
+  describeDisplay: { input: z.object({}), reply: DisplayFacts },
   listWindows: { input: z.object({}), reply: WindowList },
   findFocusedWindow: { input: z.object({}), reply: FocusedWindow },
   focusWindow: { input: OneWindow, reply: DesktopWindow },

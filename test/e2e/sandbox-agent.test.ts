@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
-import { grant, openHouse, startDesktop, type House } from '../harness/house.ts';
+import { grant, openHouse, startDesktop, until, type House } from '../harness/house.ts';
 import { openProgram } from '../harness/program.ts';
 import { heldOn, openDisplay, openProbedDesktop, type ProbedDesktop } from '../harness/viewer.ts';
 import type { Role } from '../../src/protocol/session.ts';
@@ -128,6 +128,72 @@ test('text and chords arrive, with and without pauses', async () => {
   assert.equal(await desktop.untilValue('X'), 'X');
 });
 
+test('windows are listed, and one that was launched is moved, sized and brought to the front', async () => {
+  const probe = await sdk.getDesktopFocusedWindow();
+  const {
+    pid,
+    processId,
+    windowId = '',
+  } = await sdk.launchDesktopApp({
+    app: 'xterm',
+    args: ['-T', 'launched', '-e', 'cat'],
+    wait: true,
+  });
+
+  assert.ok(typeof pid === 'number' && typeof windowId === 'string');
+  assert.equal(processId, String(pid));
+  const { windows } = await sdk.listDesktopWindows();
+  assert.deepEqual(new Set(windows.map(({ title }) => title)), new Set([probe.title, 'launched']));
+  assert.partialDeepStrictEqual(await sdk.moveDesktopWindow(windowId, { x: 200, y: 150 }), { x: 200, y: 150 });
+  const { width, height } = await sdk.resizeDesktopWindow(windowId, { width: 400, height: 300 });
+  assert.ok(Math.abs(width - 400) < 20 && Math.abs(height - 300) < 20);
+  assert.equal((await sdk.focusDesktopWindow(probe.id)).isActive, true);
+  assert.equal((await sdk.getDesktopFocusedWindow()).id, probe.id);
+  const { display, resolution } = await sdk.getDesktopDisplayInfo();
+  assert.match(display, /^:\d+$/);
+  assert.deepEqual(resolution, { width: 800, height: 600, dpi: 96 });
+  assert.partialDeepStrictEqual(await sdk.getDesktopStatus(), { display, windows: [{ title: probe.title }, {}] });
+
+  // A terminal whose program ends is gone, and so is its window.
+  await sdk.focusDesktopWindow(windowId);
+  await sdk.pressDesktopKey({ key: 'ctrl+c' });
+  const gone = await until(
+    'the terminal is gone',
+    () => sdk.listDesktopWindows(),
+    (list) => list.windows.length === 1,
+  );
+  assert.equal(gone.windows[0]?.id, probe.id);
+  await failsAs(sdk.focusDesktopWindow(windowId), 404, 'window_not_found', /no window/);
+  await failsAs(sdk.launchDesktopApp({ app: 'no-such-program' }), 404, 'app_not_found', /no-such-program/);
+});
+
+test('the clipboard is written and read, and what is on it can be pasted', async () => {
+  await sdk.clickDesktop({ x: 400, y: 300 });
+  await sdk.pressDesktopKey({ key: 'ctrl+a' });
+
+  await sdk.setDesktopClipboard({ text: 'aus der Ablage ✓' });
+  await sdk.setDesktopClipboard({ text: 'selected', selection: 'primary' });
+  assert.deepEqual(await sdk.getDesktopClipboard(), { text: 'aus der Ablage ✓', selection: 'clipboard' });
+  assert.deepEqual(await sdk.getDesktopClipboard({ selection: 'primary' }), { text: 'selected', selection: 'primary' });
+  await sdk.pressDesktopKey({ key: 'v', modifiers: { ctrl: true } });
+  assert.equal(await desktop.untilValue('aus der Ablage ✓'), 'aus der Ablage ✓');
+  await sdk.setDesktopClipboard({ text: 'both', selection: 'both' });
+  assert.equal((await sdk.getDesktopClipboard({ selection: 'primary' })).text, 'both');
+  await failsAs(sdk.getDesktopClipboard({ selection: 'other' }), 400, 'desktop_invalid_action', /selection/);
+});
+
+test('an address is opened in the desktop', async () => {
+  const opened = await sdk.openDesktopTarget({ target: `${house.gateway.url}/healthz` });
+  const { windows } = await until(
+    'its window is there',
+    () => sdk.listDesktopWindows(),
+    (list) => list.windows.some(({ title }) => title.includes('healthz')),
+  );
+
+  assert.equal(typeof opened.pid, 'number');
+  assert.equal(windows.length, 2);
+});
+
 test('what can not be done is refused in its words', async () => {
   await sdk.moveDesktopMouse({ x: 77, y: 78 });
 
@@ -190,6 +256,8 @@ test('who may only watch sees and does not drive, and who drives is told where i
   assert.equal((await sharp(seen).metadata()).width, 800);
   assert.partialDeepStrictEqual(await watching.getDesktopMousePosition(), { x: 12, y: 34 });
   await failsAs(watching.moveDesktopMouse({ x: 1, y: 1 }), 403, 'permission_denied', /only watch/);
+  await failsAs(watching.getDesktopClipboard(), 403, 'permission_denied', /clipboard/);
+  await failsAs(watching.launchDesktopApp({ app: 'xterm' }), 403, 'permission_denied', /only watch/);
   await failsAs(watching.stopDesktop(), 403, 'permission_denied', /owner/);
   await watching.dispose();
 

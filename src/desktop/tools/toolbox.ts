@@ -22,6 +22,7 @@ export class Toolbox {
     this.#launcher = new Launcher(site, this.#seat);
     this.#recordings = new RecordingDesk(site, this.#seat);
     this.#handlers = {
+      describeDisplay: async () => ({ display: site.getXServer().display }),
       ...windowTools(this.#seat),
       ...launchTools(site, this.#launcher),
       ...clipboardTools(this.#seat),

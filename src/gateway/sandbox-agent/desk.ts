@@ -5,9 +5,9 @@ import { ControlRefusal } from '../../computer/holder.ts';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import type { Hub } from '../agents/hub.ts';
 import { accessOf, untilGone } from '../calls.ts';
-import { getJoinable } from '../logins/admission.ts';
 import type { Caller, Program, Programs } from '../computer/programs.ts';
 import { mayDrive, runAt } from '../computer/run.ts';
+import { getJoinable } from '../logins/admission.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { AccessRow, SessionRow } from '../store/tables.ts';
 import { DesktopFailure, type SandboxCode } from './problem.ts';
@@ -27,8 +27,14 @@ export interface Calling {
   signal: AbortSignal;
 }
 
-/** What a failure of the desktop itself, rather than of what was asked, is called. */
-type Attempt = Extract<SandboxCode, 'desktop_screenshot_failed' | 'desktop_input_failed'>;
+/** What sandbox-agent calls failures of one kind of call. */
+export interface Names {
+  /** Of the desktop itself, rather than of what was asked. */
+  behind: SandboxCode;
+  notFound?: SandboxCode;
+}
+
+type Act<T> = (program: Program, signal: AbortSignal) => Promise<T>;
 
 /** Statuses of failures behind the gateway. */
 const BEHIND = [502, 504];
@@ -50,6 +56,12 @@ export class Desks {
     this.#deps = deps;
   }
 
+  /** As the gateway knows it, without a question to the desktop. @throws GatewayError SESSION_NOT_FOUND */
+  async status({ access }: Calling): Promise<Status> {
+    const session = await this.#deps.sessions.get(access.session_id);
+    return statusOf(session, this.#deps.hub.stateOf(session.agent_id));
+  }
+
   /** @throws DesktopFailure, called by the state that the desktop is in */
   async assertActive(calling: Calling): Promise<SessionRow> {
     try {
@@ -60,49 +72,59 @@ export class Desks {
     }
   }
 
-  /** As the gateway knows it, without a question to the desktop. @throws GatewayError SESSION_NOT_FOUND */
-  async status({ access }: Pick<Calling, 'access'>): Promise<Status> {
-    const session = await this.#deps.sessions.get(access.session_id);
-    return statusOf(session, this.#deps.hub.stateOf(session.agent_id));
-  }
-
-  /** Lends the caller's program; what fails behind the gateway is called so. @throws GatewayError */
-  async use<T>(
-    calling: Calling,
-    called: SandboxCode,
-    act: (program: Program, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  /** Asks something of an active desktop. @throws GatewayError, called as `names` has it */
+  async ask<T>(calling: Calling, names: Names, question: () => Promise<T>): Promise<T> {
     await this.assertActive(calling);
     try {
-      return await this.#deps.programs.use(calling.access, calling.caller, calling.signal, act);
+      return await question();
     } catch (thrown) {
       const failure = toGatewayError(thrown);
-      throw BEHIND.includes(failure.status) ? new DesktopFailure(called, failure, { cause: failure }) : failure;
+      const called = BEHIND.includes(failure.status)
+        ? names.behind
+        : failure.code === 'NOT_FOUND'
+          ? names.notFound
+          : undefined;
+      throw called === undefined ? failure : new DesktopFailure(called, failure, { cause: failure });
     }
   }
 
   /** Resolves with what the last of the actions was to find, once all were done; places are pixels of the screen. @throws GatewayError */
-  async act(calling: Calling, attempt: Attempt, actions: readonly Action[]): Promise<Found> {
+  async look(calling: Calling, names: Names, actions: readonly Action[]): Promise<Found> {
+    const { access, caller, signal } = calling;
+    return await this.ask(calling, names, () =>
+      this.#deps.programs.use(access, caller, signal, (program, within) => run(program, actions, access, within)),
+    );
+  }
+
+  /** As `look`, with the controls. */
+  async act(calling: Calling, names: Names, actions: readonly Action[]): Promise<Found> {
+    return await this.#lend(calling, names, actions, (program, signal) =>
+      run(program, actions, calling.access, signal),
+    );
+  }
+
+  /** Does something else with the controls. @throws GatewayError FORBIDDEN | CONTROL_TAKEN, a ControlRefusal */
+  async drive<T>(calling: Calling, names: Names, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { access } = calling;
-    return await this.use(calling, attempt, async (program, signal) => {
-      const run = async (): Promise<Found> => {
-        const { screen } = program.driver;
-        const results = await runAt(program, actions, {
-          view: { space: screen, screen, format: 'png' },
-          mayDrive: mayDrive(access),
-          signal,
-        });
-        const failed = results.find((result) => result.outcome === 'failed');
-        if (failed) throw failureOf(failed.error);
-        const last = results.at(-1);
-        return last?.outcome === 'done' ? last : {};
-      };
-      if (attempt === 'desktop_screenshot_failed' || !mayDrive(access)) return await run();
-      await using loan = await this.#deps.streams.borrow(access.id, signal);
-      const found = await run();
-      if (!this.#holds(program, actions)) await loan.giveBack(program.driver, signal);
-      return found;
+    if (!mayDrive(access)) throw new GatewayError('FORBIDDEN', `role ${access.role} may only watch; a controller may`);
+    return await this.#lend(calling, names, [], async ({ driver }, signal) => {
+      await driver.takeControls(signal);
+      return await act(signal);
     });
+  }
+
+  /** The controls come from the access's own streams, and go back to them unless something is held down. */
+  async #lend<T>(calling: Calling, names: Names, actions: readonly Action[], act: Act<T>): Promise<T> {
+    const { access, caller, signal } = calling;
+    const { programs, streams } = this.#deps;
+    return await this.ask(calling, names, () =>
+      programs.use(access, caller, signal, async (program, within) => {
+        await using loan = await streams.borrow(access.id, within);
+        const done = await act(program, within);
+        if (!this.#holds(program, actions)) await loan.giveBack(program.driver, within);
+        return done;
+      }),
+    );
   }
 
   /** Whether something is down after these. */
@@ -117,6 +139,24 @@ export class Desks {
     }
     return held.size > 0;
   }
+}
+
+async function run(
+  program: Program,
+  actions: readonly Action[],
+  access: AccessRow,
+  signal: AbortSignal,
+): Promise<Found> {
+  const { screen } = program.driver;
+  const results = await runAt(program, actions, {
+    view: { space: screen, screen, format: 'png' },
+    mayDrive: mayDrive(access),
+    signal,
+  });
+  const failed = results.find((result) => result.outcome === 'failed');
+  if (failed) throw failureOf(failed.error);
+  const last = results.at(-1);
+  return last?.outcome === 'done' ? last : {};
 }
 
 function failureOf({ code, message, holder }: Failure): GatewayError {

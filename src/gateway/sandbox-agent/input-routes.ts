@@ -1,9 +1,10 @@
 // Mouse and keyboard. What sandbox-agent leaves to xdotool is done as `POST …/computer` does it.
 import { z } from 'zod';
 import type { Action } from '../../computer/actions.ts';
+import type { Found } from '../../computer/executor.ts';
 import { GatewayError } from '../../errors.ts';
 import type { App } from '../app.ts';
-import { callingOf, type Calling, type Desks } from './desk.ts';
+import { callingOf, type Calling, type Desks, type Names } from './desk.ts';
 
 const TEXT_MAX_LENGTH = 20_000;
 /** All pauses of one text together; more is refused. */
@@ -11,6 +12,9 @@ const TYPING_MAX_MS = 60_000;
 const CLICKS_MAX = 3;
 const NOTCHES_MAX = 100;
 const KEY_MAX_LENGTH = 256;
+
+const NAMES: Names = { behind: 'desktop_input_failed' };
+const WHERE: Action = { type: 'cursor_position' };
 
 const at = { x: z.int(), y: z.int() };
 const perhapsAt = { x: z.int().nullish(), y: z.int().nullish() };
@@ -32,18 +36,15 @@ export function addInputRoutes(app: App, desks: Desks): void {
   const keyboard = { hide: true, response: { 200: Done } };
 
   /** And where the pointer is then. */
-  const point = async (calling: Calling, actions: Action[]): Promise<z.input<typeof Position>> => {
-    const found = await desks.act(calling, 'desktop_input_failed', [...actions, { type: 'cursor_position' }]);
-    if (!found.position) throw new GatewayError('INTERNAL', 'the desktop did not say where the pointer is');
-    return { ...found.position, screen: 0 };
-  };
+  const point = async (calling: Calling, actions: Action[]): Promise<z.input<typeof Position>> =>
+    positionIn(await desks.act(calling, NAMES, [...actions, WHERE]));
   const type = async (calling: Calling, actions: Action[]): Promise<z.input<typeof Done>> => {
-    await desks.act(calling, 'desktop_input_failed', actions);
+    await desks.act(calling, NAMES, actions);
     return { ok: true };
   };
 
   app.get('/desktop/mouse/position', { config, schema: mouse }, async (request, reply) =>
-    point(callingOf(request, reply), []),
+    positionIn(await desks.look(callingOf(request, reply), NAMES, [WHERE])),
   );
   app.post('/desktop/mouse/move', { config, schema: { ...mouse, body: z.strictObject(at) } }, async (request, reply) =>
     point(callingOf(request, reply), [{ type: 'move', ...request.body, keys: undefined }]),
@@ -127,6 +128,11 @@ export function addInputRoutes(app: App, desks: Desks): void {
     app.post(path, { config, schema: { ...keyboard, body: z.strictObject({ key }) } }, async (request, reply) =>
       type(callingOf(request, reply), [{ type: action, keys: request.body.key }]),
     );
+}
+
+function positionIn({ position }: Found): z.input<typeof Position> {
+  if (!position) throw new GatewayError('INTERNAL', 'the desktop did not say where the pointer is');
+  return { ...position, screen: 0 };
 }
 
 /** At once, or with the pauses that are asked for. @throws GatewayError ACTION_INVALID */

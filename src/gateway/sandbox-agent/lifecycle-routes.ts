@@ -8,9 +8,11 @@ import type { Programs } from '../computer/programs.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { specOf } from '../sessions/states.ts';
 import type { SessionRow } from '../store/tables.ts';
-import { callingOf, type Calling, type Desks } from './desk.ts';
+import type { Tools } from '../tools/tools.ts';
+import { callingOf, type Calling, type Desks, type Names } from './desk.ts';
 import { sandboxProblemOf } from './problem.ts';
-import { DPI, Status, statusOf } from './status.ts';
+import { DPI, Resolution, Status, statusOf } from './status.ts';
+import { listWindows } from './windows.ts';
 
 /** What streamers send, whatever the session. */
 const VIDEO_CODEC = 'vp8';
@@ -33,7 +35,11 @@ const Start = z.strictObject({
 });
 type Start = z.infer<typeof Start>;
 
+const NAMES: Names = { behind: 'desktop_runtime_failed' };
+const Display = z.object({ display: z.string(), resolution: Resolution });
+
 export interface LifecycleDeps {
+  tools: Tools;
   desks: Desks;
   programs: Programs;
   sessions: Sessions;
@@ -42,7 +48,7 @@ export interface LifecycleDeps {
 }
 
 /** The desktop as a whole. It is a session, which was started by who made it. */
-export function addLifecycleRoutes(app: App, { desks, programs, sessions, hub, audit }: LifecycleDeps): void {
+export function addLifecycleRoutes(app: App, { desks, tools, programs, sessions, hub, audit }: LifecycleDeps): void {
   const config = { allow: 'member' } as const;
   const schema = { hide: true, response: { 200: Status } };
 
@@ -52,13 +58,28 @@ export function addLifecycleRoutes(app: App, { desks, programs, sessions, hub, a
     const status = await desks.status(calling);
     if (status.state !== 'active') return status;
     try {
-      const { screen } = (await programs.meet(access, caller)).driver;
-      return { ...status, resolution: { ...screen, dpi: DPI } };
+      const [{ driver }, atDesk] = await Promise.all([programs.meet(access, caller), lookAround(calling)]);
+      return { ...status, ...atDesk, resolution: { ...driver.screen, dpi: DPI } };
     } catch (thrown) {
       const failure = toGatewayError(thrown);
-      if (failure.status < 500) throw failure;
+      const isStarting = failure.code === 'SESSION_NOT_RUNNING';
+      if (failure.status < 500 && !isStarting) throw failure;
       const { code, detail: message } = sandboxProblemOf(failure, caller.requestId);
-      return { ...status, state: 'failed', lastError: { code, message } };
+      return { ...status, state: isStarting ? 'starting' : 'failed', lastError: { code, message } };
+    }
+  };
+
+  /** Of a desktop that has no tools, nothing. */
+  const lookAround = async ({ access, signal }: Calling): Promise<Pick<Status, 'display' | 'windows'>> => {
+    try {
+      const [{ display }, windows] = await Promise.all([
+        tools.call(access, 'describeDisplay', {}, { signal }),
+        listWindows(tools, { access, signal }),
+      ]);
+      return { display, windows };
+    } catch (thrown) {
+      if (toGatewayError(thrown).code !== 'TOOLS_NOT_AVAILABLE') throw thrown;
+      return {};
     }
   };
 
@@ -70,6 +91,18 @@ export function addLifecycleRoutes(app: App, { desks, programs, sessions, hub, a
   );
 
   app.get('/desktop/status', { config, schema }, async (request, reply) => describe(callingOf(request, reply)));
+
+  app.get('/desktop/display/info', { config, schema: { hide: true, response: { 200: Display } } }, (request, reply) => {
+    const calling = callingOf(request, reply);
+    const { access, caller, signal } = calling;
+    return desks.ask(calling, NAMES, async () => {
+      const [{ driver }, { display }] = await Promise.all([
+        programs.meet(access, caller),
+        tools.call(access, 'describeDisplay', {}, { signal }),
+      ]);
+      return { display, resolution: { ...driver.screen, dpi: DPI } };
+    });
+  });
 
   app.post('/desktop/start', { config, schema: { ...schema, body: Start.nullish() } }, async (request, reply) => {
     const calling = callingOf(request, reply);

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { PictureFormat } from '../../protocol/computer.ts';
 import { GatewayError } from '../../errors.ts';
 import type { App } from '../app.ts';
-import { callingOf, type Calling, type Desks } from './desk.ts';
+import { callingOf, type Calling, type Desks, type Names } from './desk.ts';
+
+const NAMES: Names = { behind: 'desktop_screenshot_failed' };
 
 const Int = z
   .string()
@@ -34,7 +36,7 @@ export function addPictureRoutes(app: App, desks: Desks): void {
   const take = async (calling: Calling, asked: Asked): Promise<Buffer> => {
     const { format, quality, scale, showCursor, show_cursor: alsoShowCursor, x, y, width, height } = asked;
     const isPart = x !== undefined && y !== undefined && width !== undefined && height !== undefined;
-    const { picture } = await desks.act(calling, 'desktop_screenshot_failed', [
+    const { picture } = await desks.look(calling, NAMES, [
       {
         type: 'screenshot',
         format,

@@ -22,6 +22,11 @@ const STATUS = {
   desktop_input_failed: 502,
   desktop_runtime_failed: 503,
   desktop_dependencies_missing: 503,
+  desktop_unsupported_platform: 501,
+  window_not_found: 404,
+  no_focused_window: 404,
+  app_not_found: 404,
+  clipboard_failed: 500,
 } as const;
 export type SandboxCode = keyof typeof STATUS;
 
@@ -43,6 +48,9 @@ const CALLED: Partial<Record<FailureCode, SandboxCode>> = {
   SESSION_NOT_RUNNING: 'desktop_runtime_starting',
   SESSION_HIBERNATED: 'desktop_runtime_inactive',
   SESSION_ENDED: 'desktop_runtime_inactive',
+  AGENT_OFFLINE: 'desktop_runtime_failed',
+  TOOLS_NOT_AVAILABLE: 'desktop_unsupported_platform',
+  PROGRAM_NOT_FOUND: 'app_not_found',
 };
 
 /** A failure that is called by what was tried, or by the state that the desktop is in. */

@@ -3,6 +3,9 @@ import { GatewayError } from '../../errors.ts';
 import type { App } from '../app.ts';
 import { sendProblem } from '../server.ts';
 import { Desks, type DeskDeps } from './desk.ts';
+import { addClipboardRoutes } from './clipboard-routes.ts';
+import { addLaunchRoutes } from './launch-routes.ts';
+import { addWindowRoutes } from './window-routes.ts';
 import { addInputRoutes } from './input-routes.ts';
 import { addLifecycleRoutes, type LifecycleDeps } from './lifecycle-routes.ts';
 import { addPictureRoutes } from './picture-routes.ts';
@@ -28,6 +31,9 @@ export async function addSandboxAgent(app: App, deps: SandboxAgentDeps): Promise
       addLifecycleRoutes(scope, { ...deps, desks });
       addPictureRoutes(scope, desks);
       addInputRoutes(scope, desks);
+      addWindowRoutes(scope, { ...deps, desks });
+      addLaunchRoutes(scope, { ...deps, desks });
+      addClipboardRoutes(scope, { ...deps, desks });
       addStreamRoutes(scope, { ...deps, desks });
       scope.route({
         method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],

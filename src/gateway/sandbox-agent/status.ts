@@ -3,6 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import type { AgentState } from '../agents/hub.ts';
 import type { SessionRow } from '../store/tables.ts';
 import type { SandboxCode } from './problem.ts';
+import { Windows } from './windows.ts';
 
 /** Dots an inch that our X servers tell programs, all of them. */
 export const DPI = 96;
@@ -11,11 +12,13 @@ export const Resolution = z.object({ width: z.int(), height: z.int(), dpi: z.int
 
 export const Status = z.object({
   state: z.enum(['inactive', 'install_required', 'starting', 'active', 'stopping', 'failed']),
+  display: z.string().optional(),
   resolution: Resolution.optional(),
   startedAt: z.string().nullable(),
   lastError: z.object({ code: z.string(), message: z.string() }).optional(),
   missingDependencies: z.array(z.string()),
   processes: z.array(z.never()),
+  windows: Windows.optional(),
 });
 export type Status = z.infer<typeof Status>;
 

@@ -1,9 +1,9 @@
-import { basename } from 'node:path';
 import { z } from 'zod';
 import { Id } from '../../protocol/session.ts';
 import { Launched, LaunchOrder, OpenOrder } from '../../protocol/tools.ts';
 import type { App } from '../app.ts';
-import { actorOf } from '../auth.ts';
+import { accessOf } from '../calls.ts';
+import { recordLaunch, recordOpening } from './launch-records.ts';
 import { withControls } from './rights.ts';
 import type { ToolRouteDeps } from './routes.ts';
 
@@ -27,14 +27,11 @@ export function addLaunchRoutes(app: App, { tools, programs, audit }: ToolRouteD
       },
     },
     async (request, reply) => {
-      const { principal, params, body, id: requestId } = request;
+      const { principal, body, id: requestId } = request;
       const launched = await withControls(programs, request, reply, (access, options) =>
         tools.call(access, 'launch', body, options),
       );
-      // Its arguments may hold a secret.
-      const detail = { program: basename(body.command[0] ?? ''), pid: launched.pid };
-      const target = `session:${params.sessionId}`;
-      audit.record({ actor: actorOf(principal), action: 'program.launched', target, detail, requestId });
+      recordLaunch(audit, { access: accessOf(principal), caller: { requestId } }, body.command, launched);
       return launched;
     },
   );
@@ -53,19 +50,12 @@ export function addLaunchRoutes(app: App, { tools, programs, audit }: ToolRouteD
       },
     },
     async (request, reply) => {
-      const { principal, params, body, id: requestId } = request;
+      const { principal, body, id: requestId } = request;
       const launched = await withControls(programs, request, reply, (access, options) =>
         tools.call(access, 'open', body, options),
       );
-      const target = `session:${params.sessionId}`;
-      const detail = { opened: withoutSecrets(body.target), pid: launched.pid };
-      audit.record({ actor: actorOf(principal), action: 'target.opened', target, detail, requestId });
+      recordOpening(audit, { access: accessOf(principal), caller: { requestId } }, body.target, launched);
       return launched;
     },
   );
-}
-
-/** Of an address, where it leads alone: its path and query may hold a secret. */
-function withoutSecrets(target: string): string {
-  return URL.canParse(target) && new URL(target).origin !== 'null' ? new URL(target).origin : target;
 }
