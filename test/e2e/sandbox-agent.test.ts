@@ -194,6 +194,26 @@ test('an address is opened in the desktop', async () => {
   assert.equal(windows.length, 2);
 });
 
+test('the screen is recorded to an MP4 file, one recording at a time', async () => {
+  const started = await sdk.startDesktopRecording({ fps: 10 });
+  await failsAs(sdk.startDesktopRecording(), 409, 'conflict', /being made/);
+  await failsAs(sdk.downloadDesktopRecording(started.id), 409, 'conflict', /still being made/);
+  await failsAs(sdk.deleteDesktopRecording(started.id), 409, 'conflict', /still being made/);
+  const stopped = await sdk.stopDesktopRecording();
+
+  assert.deepEqual([started.status, started.endedAt], ['recording', null]);
+  assert.partialDeepStrictEqual(stopped, { id: started.id, status: 'completed', startedAt: started.startedAt });
+  assert.deepEqual(await sdk.getDesktopRecording(started.id), stopped);
+  assert.deepEqual((await sdk.listDesktopRecordings()).recordings, [stopped]);
+  const file = await sdk.downloadDesktopRecording(started.id);
+  assert.equal(file.byteLength, stopped.bytes);
+  assert.equal(Buffer.from(file.subarray(4, 8)).toString(), 'ftyp');
+  await sdk.deleteDesktopRecording(started.id);
+  assert.deepEqual((await sdk.listDesktopRecordings()).recordings, []);
+  await failsAs(sdk.getDesktopRecording(started.id), 404, 'not_found', /recording/);
+  await failsAs(sdk.stopDesktopRecording(), 409, 'conflict', /nothing is recorded/);
+});
+
 test('what can not be done is refused in its words', async () => {
   await sdk.moveDesktopMouse({ x: 77, y: 78 });
 
@@ -257,6 +277,7 @@ test('who may only watch sees and does not drive, and who drives is told where i
   assert.partialDeepStrictEqual(await watching.getDesktopMousePosition(), { x: 12, y: 34 });
   await failsAs(watching.moveDesktopMouse({ x: 1, y: 1 }), 403, 'permission_denied', /only watch/);
   await failsAs(watching.getDesktopClipboard(), 403, 'permission_denied', /clipboard/);
+  await failsAs(watching.startDesktopRecording(), 403, 'permission_denied', /recordings/);
   await failsAs(watching.launchDesktopApp({ app: 'xterm' }), 403, 'permission_denied', /only watch/);
   await failsAs(watching.stopDesktop(), 403, 'permission_denied', /owner/);
   await watching.dispose();

@@ -10,6 +10,7 @@ import { addInputRoutes } from './input-routes.ts';
 import { addLifecycleRoutes, type LifecycleDeps } from './lifecycle-routes.ts';
 import { addPictureRoutes } from './picture-routes.ts';
 import { sandboxProblemOf } from './problem.ts';
+import { addRecordingRoutes } from './recording-routes.ts';
 import { addStreamRoutes, type StreamRoutesDeps } from './stream-routes.ts';
 
 /** Of a path, as it is shown back. */
@@ -34,6 +35,7 @@ export async function addSandboxAgent(app: App, deps: SandboxAgentDeps): Promise
       addWindowRoutes(scope, { ...deps, desks });
       addLaunchRoutes(scope, { ...deps, desks });
       addClipboardRoutes(scope, { ...deps, desks });
+      addRecordingRoutes(scope, { ...deps, desks });
       addStreamRoutes(scope, { ...deps, desks });
       scope.route({
         method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],

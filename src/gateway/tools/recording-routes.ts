@@ -3,6 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import { Recording, RecordingId, RecordingList, RecordingOrder } from '../../protocol/recordings.ts';
 import { Id } from '../../protocol/session.ts';
 import type { App } from '../app.ts';
+import type { Audit } from '../audit.ts';
 import { untilGone } from '../calls.ts';
 import type { AccessRow } from '../store/tables.ts';
 import { readRange } from './byte-range.ts';
@@ -18,14 +19,8 @@ export function addRecordingRoutes(app: App, { tools, audit }: Pick<ToolRouteDep
   const one = `${path}/:recordingId`;
   const tags = ['desktop'];
   const config = { allow: 'member' } as const;
-  const record = (access: AccessRow, action: string, requestId: string, { id, bytes }: Recording): void =>
-    audit.record({
-      actor: `access:${access.id}`,
-      action: `recording.${action}`,
-      target: `session:${access.session_id}`,
-      detail: { recording: id, bytes },
-      requestId,
-    });
+  const record = (access: AccessRow, action: RecordingAction, requestId: string, recording: Recording): void =>
+    recordRecording(audit, { access, requestId }, action, recording);
 
   app.post(
     path,
@@ -128,6 +123,24 @@ export function addRecordingRoutes(app: App, { tools, audit }: Pick<ToolRouteDep
       return recording;
     },
   );
+}
+
+type RecordingAction = 'started' | 'stopped' | 'downloaded' | 'deleted';
+
+/** Audits what somebody did with a recording. */
+export function recordRecording(
+  audit: Audit,
+  { access, requestId }: { access: AccessRow; requestId: string },
+  action: RecordingAction,
+  { id, bytes }: Recording,
+): void {
+  audit.record({
+    actor: `access:${access.id}`,
+    action: `recording.${action}`,
+    target: `session:${access.session_id}`,
+    detail: { recording: id, bytes },
+    requestId,
+  });
 }
 
 /** As RFC 6266 has it, for names that ASCII doesn't. */
