@@ -132,6 +132,8 @@ describe('the API', () => {
     await plane.call('GET', '/api/v1/agents', { token: 'SECRET-IN-HEADER' });
     await plane.dialPath('/s/s-1/api/ws?token=SECRET-IN-QUERY', []);
     await plane.dialPath('/nothing?token=SECRET-IN-QUERY', []);
+    await plane.dialPath('/s/s-1/v1/desktop/stream/signaling?access_token=SECRET-IN-QUERY', []);
+    await plane.call('GET', '/s/s-1/v1/desktop/status?access_token=SECRET-IN-QUERY');
 
     assert.isAbove(lines.length, 4);
     assert.notInclude(lines.join(''), 'SECRET-IN');

@@ -11,7 +11,7 @@ import { getJoinable } from '../logins/admission.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { AccessRow, SessionRow } from '../store/tables.ts';
 import { DesktopFailure, type SandboxCode } from './problem.ts';
-import { refusalOf, statusOf, type Status } from './status.ts';
+import { nameByState, statusOf, type Status } from './status.ts';
 import type { Streams } from './streams.ts';
 
 export interface DeskDeps {
@@ -64,11 +64,11 @@ export class Desks {
 
   /** @throws DesktopFailure, called by the state that the desktop is in */
   async assertActive(calling: Calling): Promise<SessionRow> {
+    const { session_id: sessionId } = calling.access;
     try {
-      return (await getJoinable(this.#deps, calling.access.session_id)).session;
+      return (await getJoinable(this.#deps, sessionId)).session;
     } catch (thrown) {
-      const called = refusalOf(await this.status(calling));
-      throw called === undefined ? thrown : new DesktopFailure(called, toGatewayError(thrown), { cause: thrown });
+      throw await nameByState(this.#deps, sessionId, thrown);
     }
   }
 
@@ -88,7 +88,7 @@ export class Desks {
     }
   }
 
-  /** Resolves with what the last of the actions was to find, once all were done; places are pixels of the screen. @throws GatewayError */
+  /** Resolves with what the actions were to find, the last of each kind, once all were done; places are pixels of the screen. @throws GatewayError */
   async look(calling: Calling, names: Names, actions: readonly Action[]): Promise<Found> {
     const { access, caller, signal } = calling;
     return await this.ask(calling, names, () =>
@@ -155,8 +155,9 @@ async function run(
   });
   const failed = results.find((result) => result.outcome === 'failed');
   if (failed) throw failureOf(failed.error);
-  const last = results.at(-1);
-  return last?.outcome === 'done' ? last : {};
+  let found: Found = {};
+  for (const result of results) if (result.outcome === 'done') found = { ...found, ...result };
+  return found;
 }
 
 function failureOf({ code, message, holder }: Failure): GatewayError {

@@ -35,9 +35,13 @@ export function addInputRoutes(app: App, desks: Desks): void {
   const mouse = { hide: true, response: { 200: Position } };
   const keyboard = { hide: true, response: { 200: Done } };
 
-  /** And where the pointer is then. */
-  const point = async (calling: Calling, actions: Action[]): Promise<z.input<typeof Position>> =>
-    positionIn(await desks.act(calling, NAMES, [...actions, WHERE]));
+  /** And where the pointer is then; asked before where it stays, for who can't be told that should not have acted. */
+  const point = async (
+    calling: Calling,
+    action: Action,
+    { isStaying = false } = {},
+  ): Promise<z.input<typeof Position>> =>
+    positionIn(await desks.act(calling, NAMES, isStaying ? [WHERE, action] : [action, WHERE]));
   const type = async (calling: Calling, actions: Action[]): Promise<z.input<typeof Done>> => {
     await desks.act(calling, NAMES, actions);
     return { ok: true };
@@ -47,7 +51,7 @@ export function addInputRoutes(app: App, desks: Desks): void {
     positionIn(await desks.look(callingOf(request, reply), NAMES, [WHERE])),
   );
   app.post('/desktop/mouse/move', { config, schema: { ...mouse, body: z.strictObject(at) } }, async (request, reply) =>
-    point(callingOf(request, reply), [{ type: 'move', ...request.body, keys: undefined }]),
+    point(callingOf(request, reply), { type: 'move', ...request.body, keys: undefined }),
   );
   app.post(
     '/desktop/mouse/click',
@@ -60,9 +64,15 @@ export function addInputRoutes(app: App, desks: Desks): void {
     },
     async (request, reply) => {
       const { x, y, button: which, clickCount } = request.body;
-      return await point(callingOf(request, reply), [
-        { type: 'click', x, y, button: which ?? 'left', count: clickCount ?? 1, keys: undefined },
-      ]);
+      const count = clickCount ?? 1;
+      return await point(callingOf(request, reply), {
+        type: 'click',
+        x,
+        y,
+        button: which ?? 'left',
+        count,
+        keys: undefined,
+      });
     },
   );
   for (const [path, action] of [
@@ -71,9 +81,11 @@ export function addInputRoutes(app: App, desks: Desks): void {
   ] as const)
     app.post(path, { config, schema: { ...mouse, body: Press } }, async (request, reply) => {
       const { x, y, button: which } = request.body;
-      return await point(callingOf(request, reply), [
+      return await point(
+        callingOf(request, reply),
         { type: action, x: x ?? undefined, y: y ?? undefined, button: which ?? 'left' },
-      ]);
+        { isStaying: typeof x !== 'number' },
+      );
     });
   app.post(
     '/desktop/mouse/drag',
@@ -90,7 +102,7 @@ export function addInputRoutes(app: App, desks: Desks): void {
         { x: startX, y: startY },
         { x: endX, y: endY },
       ];
-      return await point(callingOf(request, reply), [{ type: 'drag', path, button: which ?? 'left', keys: undefined }]);
+      return await point(callingOf(request, reply), { type: 'drag', path, button: which ?? 'left', keys: undefined });
     },
   );
   app.post(
@@ -98,9 +110,8 @@ export function addInputRoutes(app: App, desks: Desks): void {
     { config, schema: { ...mouse, body: z.strictObject({ ...at, deltaX: notches, deltaY: notches }) } },
     async (request, reply) => {
       const { x, y, deltaX, deltaY } = request.body;
-      return await point(callingOf(request, reply), [
-        { type: 'scroll', x, y, dx: deltaX ?? 0, dy: deltaY ?? 0, unit: 'notches', keys: undefined },
-      ]);
+      const [dx, dy] = [deltaX ?? 0, deltaY ?? 0];
+      return await point(callingOf(request, reply), { type: 'scroll', x, y, dx, dy, unit: 'notches', keys: undefined });
     },
   );
 

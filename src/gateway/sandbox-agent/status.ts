@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { GatewayError } from '../../errors.ts';
-import type { AgentState } from '../agents/hub.ts';
+import { GatewayError, toGatewayError, type FailureCode } from '../../errors.ts';
+import type { AgentState, Hub } from '../agents/hub.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { SessionRow } from '../store/tables.ts';
-import type { SandboxCode } from './problem.ts';
+import { DesktopFailure, type SandboxCode } from './problem.ts';
 import { Windows } from './windows.ts';
 
 /** Dots an inch that our X servers tell programs, all of them. */
@@ -27,7 +28,8 @@ export function statusOf(session: SessionRow, agent: AgentState): Status {
   const { reason_code: code, reason_message: message, started_at: startedAt } = session;
   const state = stateOf(session, agent);
   const isLost = state === 'failed' && session.state === 'running';
-  const reason = isLost ? 'its host is away' : code === null ? undefined : `${code}: ${message ?? ''}`;
+  const told = code === null || state === 'active' ? undefined : `${code}: ${message ?? ''}`;
+  const reason = isLost ? 'its host is away' : told;
   return {
     state,
     startedAt: state === 'active' ? startedAt : null,
@@ -40,6 +42,27 @@ export function statusOf(session: SessionRow, agent: AgentState): Status {
 /** What those are told who would see or drive a desktop in this state; undefined for one that is active. */
 export function refusalOf({ state }: Pick<Status, 'state'>): SandboxCode | undefined {
   return REFUSALS[state];
+}
+
+/** Failures that the state of a session explains. */
+const OF_STATE: readonly FailureCode[] = [
+  'SESSION_NOT_RUNNING',
+  'SESSION_HIBERNATED',
+  'SESSION_ENDED',
+  'AGENT_OFFLINE',
+];
+
+/** What somebody is told who was refused a desktop, called by the state that it is in where that is why. */
+export async function nameByState(
+  { sessions, hub }: { sessions: Sessions; hub: Hub },
+  sessionId: string,
+  thrown: unknown,
+): Promise<GatewayError> {
+  const failure = toGatewayError(thrown);
+  if (!OF_STATE.includes(failure.code)) return failure;
+  const session = await sessions.get(sessionId);
+  const called = refusalOf(statusOf(session, hub.stateOf(session.agent_id)));
+  return called === undefined ? failure : new DesktopFailure(called, failure, { cause: failure });
 }
 
 const REFUSALS: Partial<Record<Status['state'], SandboxCode>> = {

@@ -5,11 +5,12 @@ import { createSessionDoor, type SessionDoorDeps } from '../logins/session-door.
 import type { Metrics } from '../metrics.ts';
 import type { Door } from '../upgrade.ts';
 import { sandboxProblemOf } from './problem.ts';
+import { nameByState } from './status.ts';
 import type { Streams } from './streams.ts';
 
 /** A session's signaling where sandbox-agent's client looks for it: neko's own messages, and a login for each that comes. */
 export function createStreamDoor(deps: SessionDoorDeps & { metrics: Metrics; streams: Streams }): Door {
-  return createSessionDoor(deps, {
+  const door = createSessionDoor(deps, {
     pattern: /^\/s\/(?<sessionId>[a-z0-9][a-z0-9-]{0,63})\/v1\/desktop\/stream\/signaling$/,
     frameMaxBytes: SIGNALING_FRAME_MAX_BYTES,
     subprotocol: SUBPROTOCOL,
@@ -25,4 +26,14 @@ export function createStreamDoor(deps: SessionDoorDeps & { metrics: Metrics; str
     pipingFor: (access) => deps.streams.pipingFor(access),
     describe: sandboxProblemOf,
   });
+  return {
+    ...door,
+    open: async (upgrade, groups) => {
+      try {
+        await door.open(upgrade, groups);
+      } catch (thrown) {
+        throw await nameByState(deps, groups['sessionId'] ?? '', thrown);
+      }
+    },
+  };
 }
