@@ -4,10 +4,12 @@ import { test } from 'vitest';
 import { z } from 'zod';
 import { openBrowser } from '../harness/browser.ts';
 import { openHouse, startDesktop, until } from '../harness/house.ts';
-import { openProgram, outcomesOf } from '../harness/program.ts';
+import { openProgram, outcomesOf, type Program } from '../harness/program.ts';
 import { openViewer, takeControl, untilHolder } from '../harness/viewer.ts';
 
 const MOVE = { type: 'move', x: 10, y: 10 };
+/** One action whose effect others see. */
+const HELLO = { type: 'type', text: 'hello' };
 
 test('a person sees the program drive, takes over halfway, and hands back', async () => {
   await using house = await openHouse();
@@ -18,7 +20,14 @@ test('a person sees the program drive, takes over halfway, and hands back', asyn
   const viewer = await openViewer(browser, house, sessionId);
   await viewer.getByText(/^test-controller is driving, until \d/).waitFor();
 
-  const typing = program.act([MOVE, { type: 'type', text: 'x'.repeat(20_000) }, { type: 'screenshot' }]);
+  const watcher = await openProgram(house, sessionId, 'viewer');
+  const before = await hashOf(watcher);
+  const typing = program.act([HELLO, { type: 'type', text: 'x'.repeat(20_000) }, { type: 'screenshot' }]);
+  await until(
+    'it types',
+    () => hashOf(watcher),
+    (hash) => hash !== before,
+  );
   await viewer.getByRole('button', { name: 'Take over' }).click();
   const broken = await typing;
   await untilHolder(viewer, 'me');
@@ -48,7 +57,14 @@ test('a program that is silent or gone leaves the desktop to the people at it', 
   await silent.act([MOVE]);
   await untilHolder(viewer, 'other');
   await untilHolder(viewer, 'nobody');
-  const waiting = gone.act([MOVE, { type: 'wait', ms: 60_000 }]);
+  const watcher = await openProgram(house, sessionId, 'viewer');
+  const before = await hashOf(watcher);
+  const waiting = gone.act([HELLO, { type: 'wait', ms: 60_000 }]);
+  await until(
+    'it waits',
+    () => hashOf(watcher),
+    (hash) => hash !== before,
+  );
   await viewer.getByText(/^test-controller is driving/).waitFor();
   await house.callApi('DELETE', `/api/v1/sessions/${sessionId}/access/${gone.accessId}`, z.unknown());
   await untilHolder(viewer, 'nobody');
@@ -89,3 +105,9 @@ test('programs wait for the controls in turn, and who has them keeps them no lon
   assert.deepEqual(outcomesOf(broken), ['done', 'CONTROL_TAKEN', 'skipped']);
   assert.deepEqual([second2.stand, third2.stand, third2.queue], ['driving', 'driving', []]);
 });
+
+/** Of the screen as it is now. */
+async function hashOf(watcher: Program): Promise<string | undefined> {
+  const { results } = await watcher.act([{ type: 'screenshot' }]);
+  return results[0]?.picture?.hash;
+}

@@ -19,7 +19,9 @@ const ARROW = Buffer.from(
 );
 const PICTURE_MAX_MS = 10_000;
 /** Between two looks at a screen that is to come to rest; each costs its host as much as a picture does. */
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = { min: 20, max: 100 };
+/** Looks in the time for which it is to rest, so that little is waited beyond it. */
+const LOOKS_A_REST = 4;
 
 export interface LookOptions {
   /** The screen as it is now. */
@@ -61,13 +63,14 @@ export class Sight {
   ): Promise<{ picture: Picture; settled: Settled }> {
     const { screen, signal } = options;
     const quality = qualityOf(request, screen);
+    const pauseMs = Math.min(Math.max(quietMs / LOOKS_A_REST, LOOK_EVERY_MS.min), LOOK_EVERY_MS.max);
     const startedAt = performance.now();
     let last = await this.#look(quality, signal);
     const before = this.#shown.last ?? last;
     let restingSince = startedAt;
     let isQuiet = false;
     while (!isQuiet && performance.now() - startedAt < timeoutMs) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal });
+      await sleep(pauseMs, undefined, { signal });
       const now = await this.#look(quality, signal);
       if ((await differenceOf(last, now)).share > tolerance) {
         restingSince = performance.now();
