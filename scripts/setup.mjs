@@ -29,6 +29,9 @@ const DESKTOP = [
   },
   // Recordings' H.264.
   { packages: ['gstreamer1.0-plugins-ugly'], has: () => hasGstPlugin('libgstx264.so') },
+  // The bus on which programs tell of their elements.
+  { packages: ['dbus-daemon'], has: () => hasProgram('dbus-daemon') },
+  { packages: ['at-spi2-core'], has: () => existsSync('/usr/libexec/at-spi2-registryd') },
   { packages: ['fonts-dejavu-core'], has: () => existsSync('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf') },
 ];
 const TESTS = [
@@ -54,6 +57,8 @@ const TESTS = [
   { packages: ['coturn'], has: () => hasProgram('turnserver') },
   { packages: ['websockify'], has: () => hasProgram('websockify') },
   { packages: ['tigervnc-viewer'], has: () => hasProgram('xtigervncviewer') },
+  { packages: ['python3-gi'], has: () => existsSync('/usr/lib/python3/dist-packages/gi') },
+  { packages: ['gir1.2-gtk-3.0'], has: () => hasTypelib('Gtk-3.0.typelib') },
   { packages: ['debootstrap'], has: () => hasProgram('debootstrap') },
 ];
 
@@ -149,10 +154,16 @@ function isExecutable(file) {
 }
 
 function hasGstPlugin(file) {
-  const folders = ['x86_64-linux-gnu', 'aarch64-linux-gnu', 'arm-linux-gnueabihf', ''].map((triple) =>
-    join('/usr/lib', triple, 'gstreamer-1.0'),
-  );
-  return folders.some((folder) => existsSync(join(folder, file)));
+  return hasLibrary('gstreamer-1.0', file);
+}
+
+function hasTypelib(file) {
+  return hasLibrary('girepository-1.0', file);
+}
+
+function hasLibrary(folder, file) {
+  const triples = ['x86_64-linux-gnu', 'aarch64-linux-gnu', 'arm-linux-gnueabihf', ''];
+  return triples.some((triple) => existsSync(join('/usr/lib', triple, folder, file)));
 }
 
 function isUbuntu() {

@@ -68,6 +68,7 @@ const FAILURES = {
   OUT_OF_RANGE: { status: 400, close: 4400, retryable: false },
   SAFETY_CHECK_PENDING: { status: 409, close: 4409, retryable: false },
   SCREEN_CHANGED: { status: 409, close: 4409, retryable: false },
+  ELEMENT_GONE: { status: 409, close: 4409, retryable: false },
   CONTROL_TAKEN: { status: 409, close: 4409, retryable: true },
   CONTROL_LOST: { status: 409, close: 4409, retryable: true },
   // A remote Docker host behind the docker proxy.

@@ -21,8 +21,8 @@ const USAGE = `usage: nekogate desktop [--screen 1280x720@25] [--no-audio] [-- P
 One supervised desktop without a gateway, until Ctrl-C: the program, or a browser, or a terminal where there is none.
 
   --dir DIR   as agents start it: the order is in DIR/spec.json, and DIR/desktop.json is kept up to date
-  --container   as a container's only task: NEKO_* variables are the order, as for any neko image, with NEKOGATE_APP (a JSON array)
-                and NEKOGATE_AUDIO (0 or 1) beside them; HOME stays, and all else lies in NEKOGATE_RUNTIME_DIR
+  --container   as a container's only task: NEKO_* variables are the order, as for any neko image, with NEKOGATE_APP (a JSON array),
+                NEKOGATE_AUDIO and NEKOGATE_ACCESSIBILITY (0 or 1) beside them; HOME stays, and all else lies in NEKOGATE_RUNTIME_DIR
 `;
 
 /** Of a desktop that an agent started; a day of a desktop at peace writes a few lines. */

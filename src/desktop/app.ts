@@ -1,9 +1,10 @@
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { GatewayError } from '../errors.ts';
 import { Child, type ChildExit } from '../process/child.ts';
 import { findExecutable } from '../process/executable.ts';
 import type { SessionSpec } from '../protocol/session.ts';
+import { accessibilityAddressOf, accessibilitySocketOf } from './accessibility-bus.ts';
 import { displayEnvironment, type DesktopEnvironment } from './environment.ts';
 import type { Part } from './keeper.ts';
 import { BROWSERS, requireSandbox } from './sandbox.ts';
@@ -27,11 +28,11 @@ export function sessionApp(spec: SessionSpec, environment: DesktopEnvironment, d
       'SESSION_START_FAILED',
       `the program ${name} is not on this host (PATH is ${environment.path})`,
     );
-  const env = programEnvironment(spec, environment, display);
   return {
     name: `the program ${name}`,
     start: async (signal) => {
       await requireSandbox(file, args, environment.path);
+      const env = programEnvironment(spec, environment, display);
       return Child.start(
         { name: `the program ${name}`, file, args, env, cwd: environment.folder.home },
         atOnce,
@@ -44,7 +45,7 @@ export function sessionApp(spec: SessionSpec, environment: DesktopEnvironment, d
 
 /** What a session shows: what was ordered, or else a browser or a terminal. @throws GatewayError DEPENDENCY_MISSING when there is none of them */
 export function commandOf(spec: SessionSpec, environment: DesktopEnvironment): readonly string[] {
-  const browser = spec.app ?? findBrowser(environment);
+  const browser = spec.app ?? findBrowser(spec, environment);
   if (browser !== undefined) return browser;
   const terminal = findExecutable(TERMINAL, environment.path);
   if (terminal !== undefined) return [terminal];
@@ -55,9 +56,14 @@ export function commandOf(spec: SessionSpec, environment: DesktopEnvironment): r
 }
 
 /** A browser of this host, with the flags and the profile that a session has. */
-export function findBrowser({ path, folder }: DesktopEnvironment): string[] | undefined {
+export function findBrowser(
+  { accessibility }: Pick<SessionSpec, 'accessibility'>,
+  { path, folder }: DesktopEnvironment,
+): string[] | undefined {
   const file = BROWSERS.map((name) => findExecutable(name, path)).find((found) => found !== undefined);
-  return file === undefined ? undefined : [file, ...browserFlags(join(folder.home, '.config', 'browser'))];
+  if (file === undefined) return undefined;
+  const flags = browserFlags(join(folder.home, '.config', 'browser'));
+  return [file, ...flags, ...(accessibility ? ['--force-renderer-accessibility'] : [])];
 }
 
 /** For a session's own programs, with what its order adds. */
@@ -67,7 +73,14 @@ export function programEnvironment(
   display: string,
 ): Record<string, string> {
   const inheritable = { ...environment.inheritable, ...spec.environment };
-  return displayEnvironment({ ...environment, inheritable }, display);
+  const { NO_AT_BRIDGE: _off, ...env } = displayEnvironment({ ...environment, inheritable }, display);
+  if (!existsSync(accessibilitySocketOf(environment.folder))) return { ...env, NO_AT_BRIDGE: '1' };
+  return {
+    ...env,
+    AT_SPI_BUS_ADDRESS: accessibilityAddressOf(environment.folder),
+    // Chromium's own, which without it would ask a message bus.
+    ...(spec.accessibility && { ACCESSIBILITY_ENABLED: '1' }),
+  };
 }
 
 async function atOnce(): Promise<void> {}

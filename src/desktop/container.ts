@@ -70,6 +70,7 @@ const Variables = z
     NEKO_WEBRTC_TCPMUX: z.literal(['0', '']).or(Port).optional(),
     NEKOGATE_APP: App.optional(),
     NEKOGATE_AUDIO: Switch.default(true),
+    NEKOGATE_ACCESSIBILITY: Switch.default(false),
   })
   .refine(
     ({ NEKO_SESSION_API_TOKEN: token, NEKO_MEMBER_MULTIUSER_ADMIN_PASSWORD: password }) =>
@@ -102,6 +103,7 @@ export function readContainerOrder(variables: Readonly<Record<string, string>>):
     app: value.NEKOGATE_APP,
     screen: value.NEKO_DESKTOP_SCREEN,
     audio: value.NEKOGATE_AUDIO,
+    ...(value.NEKOGATE_ACCESSIBILITY && { accessibility: true }),
     environment: pick(variables, (name) => !RESERVED_ENVIRONMENT.test(name) && !NOBODYS.has(name)),
   });
   if (!spec.success) throw new GatewayError('BAD_REQUEST', z.prettifyError(spec.error));

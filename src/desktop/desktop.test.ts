@@ -23,7 +23,7 @@ test('a started desktop runs and shows a picture, and nothing is left of it once
   const state = DesktopState.parse(desktop.state);
   assert.equal(state.state, 'running');
   const names = state.parts.map(({ name }) => name).toSorted();
-  assert.deepEqual(names, ['app', 'sound-server', 'streamer', 'window-manager', 'x-server']);
+  assert.deepEqual(names, ['accessibility-bus', 'app', 'sound-server', 'streamer', 'window-manager', 'x-server']);
   const picture = await new NekoClient({ baseUrl: state.streamer.baseUrl, adminPassword: ADMIN_PASSWORD }).screenshot();
   assert.equal(picture.subarray(0, 2).toString('hex'), 'ffd8');
 
@@ -102,7 +102,7 @@ test.each(['streamer', 'app', 'window-manager', 'sound-server', 'x-server'])(
 
     assert.match(broken.reason?.message ?? '', /was ended by SIGKILL|exited with code/);
     assert.notEqual(pidOf(whole, name), lost);
-    assert.lengthOf(whole.parts, 5);
+    assert.lengthOf(whole.parts, 6);
     assert.isFalse(await isDeadDisplay(display));
     const neko = new NekoClient({ baseUrl: whole.streamer.baseUrl, adminPassword: ADMIN_PASSWORD });
     assert.isAbove((await neko.screenshot()).length, 0);
@@ -137,7 +137,7 @@ test('a program finds its own environment and the one that the session asked for
     'GREETING',
     'HOME',
     'NEKOGATE_SESSION_DIR',
-    'NO_AT_BRIDGE',
+    'AT_SPI_BUS_ADDRESS',
     'PATH',
   ];
   const session = ['PULSE_SERVER', 'TMPDIR', 'XAUTHORITY', 'XDG_RUNTIME_DIR'];

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import { findExecutable } from '../process/executable.ts';
+import { findRegistry, type AccessibilityPrograms } from './accessibility-bus.ts';
 
 /** The programs that make a desktop, as paths. */
 export interface DesktopPrograms {
@@ -7,6 +8,8 @@ export interface DesktopPrograms {
   windowManager: string;
   /** Undefined: a desktop without sound. */
   soundServer: string | undefined;
+  /** Undefined: programs can't tell what they show. */
+  accessibility: AccessibilityPrograms | undefined;
 }
 
 /** Debian's and Ubuntu's package of each program. */
@@ -27,5 +30,12 @@ export function findDesktopPrograms(path: string): DesktopPrograms {
       `a desktop needs ${missing.join(' and ')}; install: apt-get install ${missing.map((name) => PACKAGES[name]).join(' ')}`,
     );
   }
-  return { xServer, windowManager, soundServer: findExecutable('pulseaudio', path) };
+  const busDaemon = findExecutable('dbus-daemon', path);
+  const registry = findRegistry();
+  return {
+    xServer,
+    windowManager,
+    soundServer: findExecutable('pulseaudio', path),
+    accessibility: busDaemon === undefined || registry === undefined ? undefined : { busDaemon, registry },
+  };
 }

@@ -4,6 +4,7 @@ import type { Streamer } from '../neko/find.ts';
 import { startNeko } from '../neko/process.ts';
 import { describeExit } from '../process/child.ts';
 import type { ProcessIdentity } from '../process/table.ts';
+import { accessibilityBus } from './accessibility-bus.ts';
 import { sessionApp } from './app.ts';
 import { AUDIO_DEVICE, soundServer } from './audio.ts';
 import { displayEnvironment, type DesktopEnvironment } from './environment.ts';
@@ -98,11 +99,12 @@ export class DesktopSet {
       }
     };
     // Side by side, for the first picture's sake; but the window manager gives no focus to a window that was there before it,
-    // and keys would go nowhere until somebody clicks.
+    // and keys would go nowhere until somebody clicks; and a program looks for the accessibility bus at its start alone.
     const starts = new Map<string, Promise<void>>();
     for (const [key, part] of parts) {
-      const before = key === 'app' ? starts.get('window-manager') : undefined;
-      starts.set(key, before === undefined ? start(key, part) : before.then(() => start(key, part)));
+      const names = key === 'app' ? ['window-manager', 'accessibility-bus'] : [];
+      const before = names.flatMap((name) => starts.get(name) ?? []);
+      starts.set(key, before.length === 0 ? start(key, part) : Promise.all(before).then(() => start(key, part)));
     }
     // Each that started is owned before the first failure is thrown.
     const started = await Promise.allSettled(starts.values());
@@ -164,6 +166,8 @@ function partsOf(plan: DesktopPlan, display: string, keycodes: SpareKeycodes): [
   if (order.spec.audio && programs.soundServer !== undefined)
     parts.push(['sound-server', soundServer(programs.soundServer, environment)]);
   else if (order.spec.audio) log.warn('pulseaudio is not installed: this desktop has no sound');
+  if (programs.accessibility)
+    parts.push(['accessibility-bus', accessibilityBus(programs.accessibility, environment, display)]);
   parts.push(['window-manager', windowManager(programs.windowManager, environment, display)]);
   parts.push(['app', sessionApp(order.spec, environment, display)]);
   parts.push(['streamer', streamerPart(plan, display, keycodes)]);

@@ -16,6 +16,9 @@ WebSockets: \`/s/{sessionId}/api/ws\` is a session's signaling, neko's own messa
 \`/s/{sessionId}/v1/desktop/*\` is sandbox-agent's desktop API, which is described there; its failures are in its own words.
 Agents connect at \`/api/v1/agents/connect?agent_id=ID\` with \`X-Agent-API-Key\`.`;
 
+const Json = z.record(z.string(), z.unknown());
+const Reference = z.object({ $ref: z.string().startsWith('#/$defs/') });
+
 /** The routes' zod schemas, as they validate, are what the document shows. */
 export const OPENAPI_OPTIONS: SwaggerOptions = {
   openapi: {
@@ -73,6 +76,21 @@ function responsesOf(response: unknown): Record<string, unknown> {
 
 function toJsonSchema(schema: unknown, io: 'input' | 'output'): Record<string, unknown> {
   if (!(schema instanceof z.ZodType)) throw new TypeError("a route's schemas are zod schemas");
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return json;
+  const { $schema: _dialect, $defs = {}, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return Json.parse(inline(json, $defs));
+}
+
+/** Puts what a schema refers to in its place, once: a $ref of the document goes from the document's root, where no route's schemas stand. */
+function inline(json: unknown, definitions: Readonly<Record<string, unknown>>): unknown {
+  if (Array.isArray(json)) return json.map((item) => inline(item, definitions));
+  const reference = Reference.safeParse(json).data;
+  if (reference) {
+    const name = reference.$ref.slice('#/$defs/'.length);
+    const { [name]: definition, ...others } = definitions;
+    return definition === undefined ? { type: 'object', description: 'As what it is in' } : inline(definition, others);
+  }
+  const object = Json.safeParse(json).data;
+  return object
+    ? Object.fromEntries(Object.entries(object).map(([key, value]) => [key, inline(value, definitions)]))
+    : json;
 }

@@ -1,4 +1,3 @@
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 import {
   ClipboardQuery,
@@ -11,9 +10,7 @@ import {
   WindowSize,
 } from '../protocol/tools.ts';
 import { NekogateError, type Desktop } from '../sdk/index.ts';
-import { SessionArgument } from './computer-tools.ts';
-import type { Desks } from './desks.ts';
-import { json, tell } from './results.ts';
+import type { AddTool } from './tool-adder.ts';
 
 /** A text for a model, in bytes; a longer one is refused with MESSAGE_TOO_BIG. */
 const TEXT_MAX_BYTES = 256 * 1024;
@@ -22,28 +19,12 @@ const OneWindow = z.strictObject({ window: WindowId.describe('Its id, as compute
 const OneFile = z.strictObject({ path: FilePath.describe('From the home down, like Documents/letter.txt') });
 const Text = z.string().max(TEXT_MAX_BYTES);
 
-interface Tool<Input extends z.ZodObject> {
-  description: string;
-  input: Input;
-  run: (desktop: Desktop, given: z.output<Input>, options: { signal: AbortSignal }) => Promise<unknown>;
-}
-
 /** Tools beside pixels: windows, and where driving is allowed all else. */
-export function addDesktopTools(server: McpServer, desks: Desks, { mayDrive }: { mayDrive: boolean }): void {
-  const add = <Input extends z.ZodObject>(name: string, { description, input, run }: Tool<Input>): void => {
-    const isLooking = name === 'computer_windows';
-    if (!isLooking && !mayDrive) return;
-    const inputSchema = z.strictObject({ ...input.shape, session: SessionArgument });
-    const annotations = { readOnlyHint: isLooking, openWorldHint: true };
-    server.registerTool(name, { description, inputSchema, annotations }, ({ session, ...given }, { signal }) =>
-      tell(async () =>
-        json(await desks.use(SessionArgument.parse(session), (desk) => run(desk, input.parse(given), { signal }))),
-      ),
-    );
-  };
-
+export function addDesktopTools(add: AddTool): void {
   add('computer_windows', {
     description: 'The windows: id, title, class of the program, place, and which one keys go to',
+    isLooking: true,
+    isForViewers: true,
     input: z.strictObject({}),
     run: (desktop, _given, options) => desktop.windows(options),
   });

@@ -87,6 +87,11 @@ const FIELDS = {
     .describe('The container image; only hosts with a container runtime take it. Left out, the host decides'),
   screen: Screen,
   audio: z.boolean().describe('Whether it has sound (true)'),
+  accessibility: z
+    .boolean()
+    .describe(
+      'Whether its browser tells of its elements, which costs it time (false); other programs do by themselves',
+    ),
   environment: z
     .record(
       z
@@ -130,6 +135,7 @@ export const SessionSpec = z.object({
   image: FIELDS.image.optional(),
   screen: Screen.prefault({}),
   audio: FIELDS.audio.default(true),
+  accessibility: FIELDS.accessibility.optional(),
   environment: FIELDS.environment.default({}),
   mounts: FIELDS.mounts.default([]),
   resources: FIELDS.resources.prefault({}),

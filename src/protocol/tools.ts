@@ -1,6 +1,7 @@
 // What a session's desktop does for programs beside pixels. The gateway asks by a tunnel, as http-tunnel.ts has it; the agent passes that on to
 // the HTTP service of the session's supervisor: `POST /TOOL`, the input as a JSON body, or where the body is bytes as `?input=JSON`.
 import { z } from 'zod';
+import { ActedElement, ElementAction, ElementTree, TreeQuery } from './accessibility.ts';
 import { Recording, RecordingBytes, RecordingId, RecordingList, RecordingOrder } from './recordings.ts';
 
 /** A path with its input; a longer one is refused with BAD_FRAME. */
@@ -154,6 +155,8 @@ export const TOOLS = {
   getRecording: { input: z.object({ id: RecordingId }), reply: Recording },
   readRecording: { input: RecordingBytes, reply: 'bytes' },
   deleteRecording: { input: z.object({ id: RecordingId }), reply: Recording },
+  readElements: { input: TreeQuery, reply: ElementTree },
+  actOnElement: { input: ElementAction, reply: ActedElement },
 } as const satisfies Record<string, ToolContract>;
 
 export type ToolName = keyof typeof TOOLS;

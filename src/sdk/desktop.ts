@@ -2,10 +2,12 @@ import type { z } from 'zod';
 import type { Action as AnyAction } from '../computer/actions.ts';
 import type { DialectName } from '../computer/dialects/dialects.ts';
 import { ComputerAnswer, type WirePicture } from '../protocol/computer.ts';
+import { accessibilityOf, type Accessibility } from './accessibility.ts';
 import { clipboardOf, type Clipboard } from './clipboard.ts';
 import { ActionFailed, NekogateError } from './errors.ts';
 import { filesOf, type Files } from './files.ts';
 import type { Caller, CallOptions } from './http.ts';
+import { recordingsOf, type Recordings } from './recordings.ts';
 import { pathOf } from './sessions.ts';
 import { windowsOf, type Windows } from './windows.ts';
 
@@ -37,6 +39,8 @@ export interface Desktop extends Windows {
   readonly sessionId: string;
   readonly clipboard: Clipboard;
   readonly files: Files;
+  readonly recordings: Recordings;
+  readonly accessibility: Accessibility;
   /** Resolves when all actions were executed, in order. @throws ActionFailed, which says at which and why */
   act(actions: readonly Action[], options?: ActOptions): Promise<ComputerAnswer>;
   /**
@@ -67,6 +71,8 @@ export function desktopOf(caller: Caller, sessionId: string): Desktop {
     sessionId,
     clipboard: clipboardOf(callApi, sessionId),
     files: filesOf(caller, sessionId),
+    recordings: recordingsOf(caller, sessionId),
+    accessibility: accessibilityOf(callApi, sessionId),
     ...windowsOf(callApi, sessionId),
     act,
     computer: run,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -11,6 +12,7 @@ import { z } from 'zod';
 import { Desks } from '../../src/mcp/desks.ts';
 import { listenMcp } from '../../src/mcp/listen.ts';
 import { Launched, WindowList } from '../../src/protocol/tools.ts';
+import { Recording, RecordingList } from '../../src/protocol/recordings.ts';
 import { connect } from '../../src/sdk/index.ts';
 import { findAdminToken } from '../../src/cli/api.ts';
 import { environmentOf, MAIN } from '../harness/command.ts';
@@ -18,6 +20,7 @@ import { temporaryFolder } from '../harness/folder.ts';
 import { openHouse, paintedTerminal, startDesktop, until, type House } from '../harness/house.ts';
 import { cornerColourOf } from '../harness/program.ts';
 
+const FORM = fileURLToPath(new URL('../fixtures/greeting-form.py', import.meta.url));
 const LOOKING = [
   'computer_cursor_position',
   'computer_screenshot',
@@ -64,6 +67,40 @@ test('a model sees a desktop by its tools, clicks and types, and finds pixels an
     access.map(({ role, revokedAt }) => [role, revokedAt !== null]),
     [['controller', true]],
   );
+});
+
+test('a model records a desktop, finds a button by its name, and presses it', async () => {
+  await using house = await openHouse();
+  await using folder = await temporaryFolder();
+  const sessionId = await startDesktop(house, ['/usr/bin/python3', FORM, join(folder.path, 'greeted')]);
+  await using model = await openModel(house, ['--session', sessionId, '--allow', 'drive']);
+  const ask = async (name: string, given: Record<string, unknown> = {}): Promise<string> => {
+    const result = await model.call(name, given);
+    assert.equal(result.isError, undefined, textOf(result));
+    return textOf(result);
+  };
+  const { id: recording } = Recording.parse(JSON.parse(await ask('recording_start', { name: 'shown' })));
+
+  const tree = await until(
+    'the form is there',
+    () => ask('computer_accessibility_tree'),
+    (text) => text.includes('"Greet"'),
+  );
+  const ref = /"ref":"([^"]+)","role":"push button","name":"Greet"/.exec(tree)?.[1];
+  await ask('computer_accessibility_act', { ref, action: 'press' });
+  await until(
+    'it greets',
+    () => ask('computer_accessibility_tree'),
+    (text) => text.includes('"Hello "'),
+  );
+  const gone = await model.call('computer_accessibility_act', { ref: '00000000:1.1:1', action: 'press' });
+  const stopped = Recording.parse(JSON.parse(await ask('recording_stop', { recording })));
+  const listed = RecordingList.parse(JSON.parse(await ask('recording_list')));
+  await ask('recording_delete', { recording });
+
+  assert.match(textOf(gone), /^ELEMENT_GONE: /);
+  assert.deepEqual([stopped.state, listed.recordings], ['completed', [stopped]]);
+  assert.deepEqual(RecordingList.parse(JSON.parse(await ask('recording_list'))).recordings, []);
 });
 
 test('a model arranges windows, starts programs, uses the clipboard and reads and writes files', async () => {

@@ -10,6 +10,7 @@ import type { Page } from 'playwright-core';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { isBlue, isRed, openBrowser, type Colour } from '../harness/browser.ts';
+import { connect } from '../../src/sdk/index.ts';
 import { temporaryFolder } from '../harness/folder.ts';
 import { grant, openHouse, startDesktop } from '../harness/house.ts';
 import { Xvnc } from '../harness/xvnc.ts';
@@ -17,7 +18,7 @@ import { readEnvironment } from '../../src/config.ts';
 import { Screen } from '../../src/neko/embedded/screen.ts';
 import { XDisplay } from '../../src/neko/embedded/x11.ts';
 import { findSessionProcesses } from '../../src/process/sweep.ts';
-import { Recording, RecordingList, RecordingOrder } from '../../src/protocol/recordings.ts';
+import { RecordingOrder, type Recording } from '../../src/protocol/recordings.ts';
 import { AUDIO_DEVICE, soundServer } from '../../src/desktop/audio.ts';
 import { displayEnvironment, xauthorityOf } from '../../src/desktop/environment.ts';
 import { fillSessionFolder, sessionFolder } from '../../src/desktop/folder.ts';
@@ -61,7 +62,6 @@ describe('a recording', () => {
     await studio.paint(RED);
     const { id } = await recordings.start(RecordingOrder.parse({}));
     await studio.untilGrown(id);
-    await studio.untilGrown(id);
 
     await studio.killEncoder(id);
     const ended = await studio.untilEnded(id);
@@ -75,7 +75,7 @@ describe('a recording', () => {
 
   test('whose file was taken away has failed', async () => {
     const { recordings } = studio;
-    const { id } = await recordings.start(RecordingOrder.parse({}));
+    const { id } = await recordings.start(RecordingOrder.parse({ sound: false }));
 
     await rm(join(studio.folder, `${id}.mp4`));
     const ended = await studio.untilEnded(id);
@@ -86,14 +86,13 @@ describe('a recording', () => {
 
   test('ends by itself at its limits, and when the screen becomes another one', async () => {
     const { recordings } = studio;
-    const short = await recordings.start(RecordingOrder.parse({ maxSeconds: 1, sound: false }));
-    assert.equal((await studio.untilEnded(short.id)).end?.by, 'duration');
-
     await using _busy = studio.keepPainting();
-    const small = await recordings.start(RecordingOrder.parse({ maxBytes: 1024 ** 2, fps: 60 }));
+    const short = await recordings.start(RecordingOrder.parse({ sound: false, maxSeconds: 1 }));
+    const small = await recordings.start(RecordingOrder.parse({ sound: false, maxBytes: 1024 ** 2, fps: 60 }));
+    assert.equal((await studio.untilEnded(short.id)).end?.by, 'duration');
     assert.equal((await studio.untilEnded(small.id)).end?.by, 'bytes');
 
-    const resized = await recordings.start(RecordingOrder.parse({}));
+    const resized = await recordings.start(RecordingOrder.parse({ sound: false }));
     await studio.untilGrown(resized.id);
     await studio.resize(320, 240);
     const ended = await studio.untilEnded(resized.id);
@@ -111,6 +110,10 @@ describe('a recording', () => {
     assert.throws(() => recordings.get(other.id), { code: 'NOT_FOUND' });
 
     await using later = await studio.openAnother({ withFilesOf: one.id });
+    const last = await later.start(order);
+    await later.close();
+    assert.deepEqual([later.get(last.id).state, later.get(last.id).end?.by], ['completed', 'session']);
+    await later.remove(last.id);
 
     assert.deepEqual(
       later.list().map(({ id, state, end, fileName }) => [id, state, end?.by, fileName]),
@@ -130,19 +133,15 @@ test('who may drive records a session by the gateway and takes the file, whole o
   const call = (method: string, path: string, { token = controller.token, range = '' } = {}): Promise<Response> =>
     fetch(`${house.gateway.url}/api/v1/sessions/${sessionId}/recordings${path}`, {
       method,
-      headers: {
-        authorization: `Bearer ${token}`,
-        ...(range !== '' && { range }),
-        ...(path === '' && method === 'POST' && { 'content-type': 'application/json' }),
-      },
-      ...(path === '' && method === 'POST' && { body: '{}' }),
+      headers: { authorization: `Bearer ${token}`, ...(range !== '' && { range }) },
     });
 
-  const started = await call('POST', '');
-  const { id, state } = Recording.parse(await started.json());
-  assert.deepEqual([started.status, state], [201, 'recording']);
-  assert.equal((await call('GET', `/${id}/content`)).status, 409);
-  const stopped = Recording.parse(await (await call('POST', `/${id}/stop`)).json());
+  const { recordings } = connect({ url: house.gateway.url, token: controller.token }).desktop(sessionId);
+
+  const { id, state } = await recordings.start({ fps: 10, maxSeconds: 60 });
+  assert.equal(state, 'recording');
+  await assert.rejects(recordings.download(id), { code: 'CONFLICT' });
+  const stopped = await recordings.stop(id);
   assert.equal(stopped.state, 'completed');
 
   const whole = await call('GET', `/${id}/content`);
@@ -157,20 +156,21 @@ test('who may drive records a session by the gateway and takes the file, whole o
   assert.equal((await call('GET', `/${id}/content`, { range: `bytes=${bytes.length}-` })).status, 400);
 
   for (const [method, path] of [
-    ['POST', ''],
     ['GET', ''],
     ['GET', `/${id}/content`],
     ['DELETE', `/${id}`],
   ] as const)
     assert.equal((await call(method, path, { token: viewer.token })).status, 403);
-  const { recordings } = RecordingList.parse(await (await call('GET', '')).json());
-  assert.deepEqual(recordings, [stopped]);
-  assert.equal((await call('DELETE', `/${id}`)).status, 200);
-  assert.equal((await call('GET', `/${id}`)).status, 404);
+  const watching = connect({ url: house.gateway.url, token: viewer.token }).desktop(sessionId);
+  await assert.rejects(watching.recordings.start(), { code: 'FORBIDDEN' });
+  assert.deepEqual(await recordings.list(), [stopped]);
+  assert.deepEqual(Buffer.from(await new Response(await recordings.download(id)).arrayBuffer()), bytes);
+  await recordings.remove(id);
+  await assert.rejects(recordings.get(id), { code: 'NOT_FOUND' });
   const { audit } = await house.callApi('GET', '/api/v1/audit', AuditPage);
   assert.deepEqual(
     audit.map(({ action }) => action).filter((action) => action.startsWith('recording.')),
-    ['recording.deleted', 'recording.downloaded', 'recording.stopped', 'recording.started'],
+    ['deleted', 'downloaded', 'downloaded', 'stopped', 'started'].map((what) => `recording.${what}`),
   );
 });
 
@@ -279,7 +279,7 @@ async function openStudio(): Promise<Studio> {
     watch: async ({ id }) => watch(page, await read(id)),
     openAnother: async ({ withFilesOf: id }) => {
       const { path: another } = owned.use(await temporaryFolder());
-      const elsewhere = sessionFolder(another);
+      const elsewhere = { ...folder, home: join(another, 'home') };
       const to = join(elsewhere.home, '.local/share/nekogate/recordings');
       await mkdir(to, { recursive: true });
       for (const name of [`${id}.mp4`, `${id}.json`]) await copyFile(join(kept, name), join(to, name));

@@ -32,6 +32,7 @@ export function containerEnvironment({
     ...spec.environment,
     ...(spec.app ? { NEKOGATE_APP: JSON.stringify(spec.app) } : {}),
     NEKOGATE_AUDIO: spec.audio ? '1' : '0',
+    ...(spec.accessibility && { NEKOGATE_ACCESSIBILITY: '1' }),
     NEKO_SERVER_BIND: `0.0.0.0:${NEKO_PORT}`,
     NEKO_SERVER_METRICS: 'true',
     NEKO_DESKTOP_SCREEN: `${width}x${height}@${rate}`,

@@ -20,7 +20,7 @@ export function openCommandOf(target: URL, { spec, environment }: Pick<ToolSite,
   const own = browserOf(commandOf(spec, environment));
   const any = findExecutable('xdg-open', environment.path);
   const byKind = any === undefined ? [] : [[any]];
-  const browser = findBrowser(environment);
+  const browser = findBrowser(spec, environment);
   const inBrowser = browser ? [browser] : [];
   const isPage = WEB.includes(target.protocol) || PAGE.test(target.pathname);
   const others = isPage ? [...inBrowser, ...byKind] : [...byKind, ...inBrowser];

@@ -9,8 +9,8 @@ import { displayEnvironment } from '../environment.ts';
 /** Its first start in a new home looks at every plugin. */
 const READY_MS = 30_000;
 const READY_POLL_MS = 20;
-/** Time for the last pictures and the index; then it is cut. */
-const FINISH_MS = 10_000;
+/** Time for the last pictures and the index; then it is cut. A container has ten seconds to end in all. */
+const FINISH_MS = 5000;
 /** A crash takes what came after the last fragment. */
 const FRAGMENT_MS = 1000;
 /** Players can go to any picture by way of the key frame before it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
 import { contractOf, type ToolInput, type ToolName, type ToolReply } from '../../protocol/tools.ts';
+import { accessibilityTools } from './accessibility-tools.ts';
 import { clipboardTools } from './clipboard-tools.ts';
 import { fileTools } from './file-tools.ts';
 import { launchTools } from './launch-tools.ts';
@@ -28,6 +29,7 @@ export class Toolbox {
       ...clipboardTools(this.#seat),
       ...fileTools(site.environment.folder.home),
       ...this.#recordings.handlers,
+      ...accessibilityTools(site, this.#seat),
     };
   }
 

@@ -10,6 +10,7 @@ const FIXED: Record<SpecKey, SpecChoice[]> = {
   app: [{ app: ['xterm'] }, { app: ['xterm', '-e', 'top'] }, { app: ['xterm -e top'] }],
   screen: [{ screen: { width: 640, height: 480, rate: 25 } }, { screen: { width: 640, height: 480, rate: 30 } }],
   audio: [{ audio: false }],
+  accessibility: [{ accessibility: true }],
   environment: [
     { environment: { A: '1' } },
     { environment: { A: '2' } },

@@ -1,6 +1,7 @@
 import type { App } from '../app.ts';
 import type { Audit } from '../audit.ts';
 import type { Programs } from '../computer/programs.ts';
+import { addAccessibilityRoutes } from './accessibility-routes.ts';
 import { addClipboardRoutes } from './clipboard-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addLaunchRoutes } from './launch-routes.ts';
@@ -20,5 +21,6 @@ export async function addToolRoutes(app: App, deps: ToolRouteDeps): Promise<void
   addLaunchRoutes(app, deps);
   addClipboardRoutes(app, deps);
   addRecordingRoutes(app, deps);
+  addAccessibilityRoutes(app, deps);
   await addFileRoutes(app, deps);
 }
