@@ -6,6 +6,8 @@ import type { XServer } from './x-server.ts';
 /** Keysyms of multimedia keys, which no text needs and Xvnc's map gives most of its keycodes to (X11/XF86keysym.h). */
 const MULTIMEDIA = { first: 0x1008_0000, last: 0x1008_ffff };
 const NO_SYMBOL = 0;
+/** Chromium goes back, forward or loads the page anew at these, whatever the map says that they type. */
+const BROWSER_KEYCODES = [166, 167, 181];
 /** The state mask tells of five buttons; the wheel's are never held. */
 const BUTTONS = 5;
 const BUTTON_1_MASK = 0x100;
@@ -13,14 +15,16 @@ const BUTTON_1_MASK = 0x100;
  * Free keycodes that are kept at all times. A streamer takes one for each new character; this many may come before we have seen the
  * first. Of the hundred and more that there are, the rest remember what was typed last.
  */
-const FREE_KEYCODES = 40;
+const FREE_KEYCODES = 30;
 /**
  * Characters that have a keycode from the start: what people type on keyboards of western layouts. neko presses a key in the moment in
  * which it maps it, and programs that read the changed map later lose that press (Chromium nearly always); one that is there is safe.
- * No more than these: a sentence of 40 other characters must find room before those of the sentence before are taken back.
+ * No more than these: a sentence of 30 other characters must find room before those of the sentence before are taken back.
  */
 const LETTERS = 'äöüàâéèêëçñôîïûáíóúåæøœ';
 const SIGNS = 'ß€£§°¿’–…';
+/** Capitals aside, which are typed with Shift. */
+const ASCII = Array.from('!"#$%&\'()*+,-./0123456789:;<=>?@[\\]^_`{|}~');
 
 /**
  * Keycodes for characters that no key of the layout types. Streamers give such a character a keycode that has no group of keysyms;
@@ -49,7 +53,7 @@ export class SpareKeycodes implements AsyncDisposable {
       display.ask<number[][]>((done) => display.client.GetModifierMapping(done)),
     ]);
     const spareable = listSpareable({ first: display.keycodes.first, rows, modifiers: modifiers.flat() });
-    const pairs = keysymPairs();
+    const pairs = [...keysymPairs(), ...shiftedSigns(rows)];
     const pool = spareable.slice(pairs.length);
     if (pool.length < FREE_KEYCODES) log.warn({ keycodes: spareable.length }, 'few keycodes are left for characters');
     for (const keycode of pool) free(display, keycode);
@@ -154,6 +158,17 @@ function keysymPairs(): [number, number][] {
   ];
 }
 
+/**
+ * ASCII's signs that the layout has behind Shift alone: to a streamer that is told one without a Shift it is like a character that no key has. People hold
+ * the Shift, programs don't know whether it takes one.
+ */
+function shiftedSigns(rows: readonly number[][]): [number, number][] {
+  const plain = new Set(rows.map(([keysym]) => keysym));
+  return ASCII.map((character) => keysymOfCharacter(character))
+    .filter((keysym) => !plain.has(keysym))
+    .map((keysym) => [keysym, keysym]);
+}
+
 function lend(display: XDisplay, keycode: number, pair: readonly [number, number]): void {
   display.tell(() => display.client.ChangeKeyboardMapping(keycode, 2, [...pair]));
 }
@@ -163,11 +178,14 @@ function readMap(display: XDisplay): Promise<number[][]> {
   return display.ask<number[][]>((done) => display.client.GetKeyboardMapping(first, last - first + 1, done));
 }
 
-/** The keycodes that type nothing, or nothing but multimedia keys, and are no modifier. */
+/** The keycodes that type nothing, or nothing but multimedia keys, and are no modifier; but for those that mean more than what they type. */
 function listSpareable(map: { first: number; rows: readonly number[][]; modifiers: readonly number[] }): number[] {
   return map.rows
     .map((row, index) => ({ keycode: map.first + index, row }))
-    .filter(({ keycode, row }) => !map.modifiers.includes(keycode) && row.every((keysym) => isSpareable(keysym)))
+    .filter(
+      ({ keycode, row }) =>
+        ![...map.modifiers, ...BROWSER_KEYCODES].includes(keycode) && row.every((keysym) => isSpareable(keysym)),
+    )
     .map(({ keycode }) => keycode);
 }
 

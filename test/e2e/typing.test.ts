@@ -18,7 +18,7 @@ const RETURN = 0xff0d;
 const TEXT = 'Hello WORLD {}[]~ éßΩ漢€ 😀';
 /** More than any keyboard has keys. */
 const MANY_CHARACTERS = Array.from({ length: 300 }, (_, index) => String.fromCodePoint(0x4e00 + index)).join('');
-const SENTENCE_LENGTH = 40;
+const SENTENCE_LENGTH = 30;
 /** neko keeps a client's hold on the controls for 5 s after it lost the client, in case it comes back. */
 const NEKO_KEEPS_MS = 5000;
 
