@@ -116,7 +116,7 @@ for (let at = 0; at < FILES; at++) {
 }
 const copy = join(folder.path, 'copy');
 const synced = new SyncedFolder(
-  { openFiles: () => remote.openFiles(), log },
+  { openFiles: () => remote.openFiles(), memoryDir: join(folder.path, 'memory'), log },
   { root: tree, only: undefined, remoteRoot: copy },
 );
 synced.isTwoWay = true;

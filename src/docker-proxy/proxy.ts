@@ -72,7 +72,7 @@ export async function startDockerProxy(remote: RemoteHost, options: DockerProxyO
   const choices = await PortChoices.open(join(dataDir, 'docker-proxy-ports.json'), log);
   const forwards = new Forwards({ engine, remote, choices, owner, log });
   opening.defer(() => forwards.stop());
-  const folders = new Folders({ engine, remote, owner, log });
+  const folders = new Folders({ engine, remote, owner, memoryDir: join(dataDir, 'docker-proxy-folders'), log });
   opening.defer(() => folders.stop());
   const status = (): ProxyStatus => ({
     ssh: remote.health(),

@@ -1,8 +1,11 @@
 // Local folders in containers of a remote host, by the docker client as it is.
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { assert, test } from 'vitest';
+import { STATUS_PATH } from '../../src/docker-proxy/planner.ts';
 import { ProxyStatus } from '../../src/docker-proxy/proxy.ts';
 import { dockerAt } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
@@ -92,6 +95,69 @@ test('folders stay in step while a container runs, and inspect and ps show them 
   await at.direct.run(['volume', 'rm', 'proxied-volume']);
 });
 
+test('what a container wrote and deleted while no proxy was there comes with the next, and the copy that nobody uses any more goes', async () => {
+  await using at = await setUp();
+  const work = join(at.folder, 'work');
+  const copies = join(at.folder, '.cache/nekogate/files');
+  await mkdir(work);
+  for (const name of ['stays', 'deleted']) await writeFile(join(work, name), name);
+  {
+    await using _proxy = await at.openProxy();
+    await at.run('run', '--detach', '--name', 'proxied-work', '--volume', `${work}:/work`, ...SHELL, 'sleep 1000');
+  }
+  const change = 'rm /work/deleted; echo made > /work/made; chmod 644 /work/made';
+  await at.direct.run(['exec', 'proxied-work', 'sh', '-c', change]);
+  await at.direct.run(['rm', '--force', 'proxied-work']);
+  await writeFile(join(work, 'mine'), 'mine');
+
+  await using _next = await at.openProxy();
+  await until(
+    'the copy is gone',
+    async () => (await Promise.all((await readdir(copies)).map((owner) => readdir(join(copies, owner))))).flat(),
+    (names) => names.length === 0,
+  );
+
+  assert.sameMembers(await readdir(work), ['stays', 'made', 'mine']);
+  assert.equal(await readFile(join(work, 'made'), 'utf8'), 'made\n');
+  await until(
+    'nothing is remembered of it',
+    () => readdir(join(at.folder, 'data/docker-proxy-folders')),
+    (names) => names.length === 0,
+  );
+});
+
+test('containers share the copy of a folder: it goes both ways while one of them may write, and stays while one is there', async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy();
+  const work = join(at.folder, 'work');
+  await mkdir(work);
+  await writeFile(join(work, 'file'), 'first');
+  const folders = async (): Promise<string[]> => {
+    const status = await fetchStatus(join(at.folder, 'docker.sock'));
+    return status.folders.map(({ local, direction }) => `${local} ${direction}`);
+  };
+  const start = (name: string, options: string): Promise<string> =>
+    at.run('run', '--detach', '--name', name, '--volume', `${work}:/work${options}`, ...SHELL, 'sleep 1000');
+
+  await start('proxied-reader', ':ro');
+  assert.deepEqual(await folders(), [`${work} to the remote`]);
+  await start('proxied-writer', '');
+  assert.deepEqual(await folders(), [`${work} both ways`]);
+  await at.run('exec', 'proxied-writer', 'sh', '-c', 'echo made > /work/made; chmod 644 /work/made');
+  await at.run('rm', '--force', 'proxied-writer');
+
+  assert.equal(await readFile(join(work, 'made'), 'utf8'), 'made\n');
+  assert.equal(await at.run('exec', 'proxied-reader', 'cat', '/work/made'), 'made');
+  await until('it goes one way again', folders, (seen) => seen.join() === `${work} to the remote`);
+  await at.run('stop', '--time', '0', 'proxied-reader');
+  await at.run('rm', 'proxied-reader');
+  await until(
+    'the copy is gone',
+    async () => (await readdir(join(at.folder, '.cache/nekogate/files'), { recursive: true })).join(),
+    (paths) => !paths.includes('file'),
+  );
+});
+
 test("a container that mounts docker.sock gets the remote daemon's, by either name", async () => {
   await using at = await setUp();
   await using _proxy = await at.openProxy();
@@ -166,3 +232,11 @@ test('contexts of a config file run in one process, each with its socket; status
   assert.deepInclude(folders[0], { local: work, direction: 'both ways', state: 'in step' });
   assert.deepInclude(forwards[0], { name: 'proxied-one', port: '80/tcp' });
 });
+
+async function fetchStatus(socketPath: string): Promise<ProxyStatus> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  request({ socketPath, path: STATUS_PATH }, (answer) => void json(answer).then(resolve, reject))
+    .on('error', reject)
+    .end();
+  return ProxyStatus.parse(await promise);
+}

@@ -26,6 +26,15 @@ export interface Sshd extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+/** Of `nobody`, for whom what is closed is closed; for root nothing is. */
+export const NOBODY = 65_534;
+
+/** A line of sshd_config by which files are a poor user's, whoever logs in; their home is a folder that has to be that user's. */
+export function poorFiles(folder: string): string {
+  const command = `setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups /usr/lib/openssh/sftp-server`;
+  return `Subsystem sftp ${command} -d ${folder}`;
+}
+
 /** A real sshd of this user on a port of its own; `settings` are lines of sshd_config. */
 export async function startSshd(folder: string, settings: readonly string[] = []): Promise<Sshd> {
   const at = join(folder, 'sshd');
@@ -58,7 +67,7 @@ export async function startSshd(folder: string, settings: readonly string[] = []
     'StrictModes no',
     'UsePAM no',
     // Homes of the remote are ours: what is written there goes with the folder.
-    `Subsystem sftp internal-sftp -d ${folder}`,
+    ...(settings.some((line) => line.startsWith('Subsystem ')) ? [] : [`Subsystem sftp internal-sftp -d ${folder}`]),
     'PasswordAuthentication no',
     'PermitRootLogin yes',
     'MaxStartups 100',

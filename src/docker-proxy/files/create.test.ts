@@ -1,9 +1,9 @@
-import { mkdir, realpath, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, realpath, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { assert, test } from 'vitest';
 import { temporaryFolder } from '../../../test/harness/folder.ts';
-import { startSshd } from '../../../test/harness/sshd.ts';
+import { poorFiles, startSshd } from '../../../test/harness/sshd.ts';
 import { showInspect } from '../answers.ts';
 import { FILES_LABEL } from '../labels.ts';
 import { SshLink } from '../ssh/link.ts';
@@ -17,10 +17,10 @@ interface Setting extends AsyncDisposable {
   rewrite(body: string, allowedPaths?: string[]): Promise<string>;
 }
 
-async function setUp(): Promise<Setting> {
+async function setUp({ isPoor = false } = {}): Promise<Setting> {
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(await temporaryFolder());
-  const sshd = opening.use(await startSshd(path));
+  const sshd = opening.use(await startSshd(path, isPoor && process.getuid?.() === 0 ? [poorFiles(path)] : []));
   const remote = opening.use(
     new SshLink(
       { log, agentSocket: undefined, acceptNewHostKeys: false },
@@ -98,4 +98,31 @@ test('a link into a folder that is not allowed is refused, for what counts is wh
   assert.include(await create(join(at.folder, 'allowed/link')), 'in none of the folders');
   assert.include(await create('/'), 'the whole of /');
   assert.include(await create(join(at.folder, 'allowed')), '.cache/nekogate/files');
+});
+
+test('a remote home that can not be written to refuses the create, in words like the daemon has', async () => {
+  await using at = await setUp({ isPoor: true });
+  const work = join(at.folder, 'work');
+  await mkdir(work);
+  // Its user may enter and read.
+  await chmod(at.folder, 0o555);
+
+  const refused = await at.rewrite(`{"HostConfig":{"Binds":["${work}:/x"]}}`).catch(String);
+  await chmod(at.folder, 0o700);
+
+  assert.match(
+    refused,
+    /error while creating mount source path '.*\/\.cache\/nekogate\/files\/me\/.*' on the remote host: permission denied/,
+  );
+});
+
+test("the folders of copies are the remote user's alone", async () => {
+  await using at = await setUp();
+  const work = join(at.folder, 'work');
+  await mkdir(work);
+
+  await at.rewrite(`{"HostConfig":{"Binds":["${work}:/x"]}}`);
+
+  for (const path of ['.cache/nekogate', '.cache/nekogate/files', '.cache/nekogate/files/me'])
+    assert.equal((await stat(join(at.folder, path))).mode & 0o777, 0o700);
 });

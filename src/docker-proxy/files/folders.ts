@@ -3,13 +3,15 @@ import type { Engine, Listed } from '../engine.ts';
 import { follow } from '../follow.ts';
 import type { RemoteHost } from '../remote.ts';
 import { readCarried, type Carried } from './carried.ts';
-import { removeRemoteFolder } from './remote-root.ts';
+import { listMemories } from './memory.ts';
 import { SyncedFolder, type FolderStatus } from './synced-folder.ts';
 
 export interface FoldersDeps {
   engine: Engine;
   remote: Pick<RemoteHost, 'openFiles'>;
   owner: string;
+  /** Where what is in step is remembered, over restarts. */
+  memoryDir: string;
   log: Logger;
 }
 
@@ -33,6 +35,8 @@ export class Folders {
   readonly #open = new Map<string, SyncedFolder>();
   /** Of every container that was seen, also when it is gone by now. */
   readonly #carried = new Map<string, Carried>();
+  /** Copies that nobody uses, and that could not be brought home: the next proxy tries again. */
+  readonly #given = new Set<string>();
   readonly #holds = new Map<string, number>();
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
@@ -125,26 +129,40 @@ export class Folders {
   }
 
   async #reviewNow(): Promise<void> {
-    const { engine, owner, remote, log } = this.#deps;
+    const { engine, owner } = this.#deps;
     if (this.#stopping.signal.aborted) return;
     const containers = await engine.listContainers(owner);
     const wanted = this.#wantedBy(containers);
-    for (const [remoteRoot, { place, isTwoWay, isUp }] of wanted) {
+    for (const { place, isTwoWay, isUp } of wanted.values()) {
       if (!isUp) continue;
-      const folder =
-        this.#open.get(remoteRoot) ??
-        new SyncedFolder(
-          { openFiles: () => remote.openFiles(), log },
-          { root: place.root, only: place.only, remoteRoot },
-        );
+      const folder = this.#openFolder(place);
       folder.isTwoWay = isTwoWay;
-      this.#open.set(remoteRoot, folder);
       folder.follow();
     }
+    await this.#takeUpUnused(wanted);
     const unused = [...this.#open].filter(([remoteRoot]) => wanted.get(remoteRoot)?.isUp !== true);
     await Promise.all(unused.map(([remoteRoot, folder]) => this.#end(remoteRoot, folder, wanted.has(remoteRoot))));
     const ids = new Set(containers.map(({ Id }) => Id));
     for (const id of this.#carried.keys()) if (!ids.has(id) && !this.#holds.has(id)) this.#carried.delete(id);
+  }
+
+  #openFolder(place: { root: string; only?: string | undefined; remoteRoot: string }): SyncedFolder {
+    const { remote, memoryDir, log } = this.#deps;
+    const { root, only, remoteRoot } = place;
+    const folder =
+      this.#open.get(remoteRoot) ??
+      new SyncedFolder({ openFiles: () => remote.openFiles(), memoryDir, log }, { root, only, remoteRoot });
+    this.#open.set(remoteRoot, folder);
+    return folder;
+  }
+
+  /** Copies that no container names any more, and that aren't kept in step: what was written there last may still be to come. */
+  async #takeUpUnused(wanted: ReadonlyMap<string, Wanted>): Promise<void> {
+    for (const head of await listMemories(this.#deps.memoryDir)) {
+      const { remoteRoot, isTwoWay } = head;
+      if (wanted.has(remoteRoot) || this.#open.has(remoteRoot) || this.#given.has(remoteRoot)) continue;
+      this.#openFolder(head).isTwoWay = isTwoWay;
+    }
   }
 
   #wantedBy(containers: Listed): Map<string, Wanted> {
@@ -168,18 +186,15 @@ export class Folders {
 
   /** What was written last comes here first; what didn't come isn't taken away. */
   async #end(remoteRoot: string, folder: SyncedFolder, isNamed: boolean): Promise<void> {
-    const { remote, log } = this.#deps;
-    const isSafe = await folder.sync().then(
-      () => true,
-      () => false,
-    );
+    try {
+      await (isNamed ? folder.sync() : folder.retire());
+    } catch (error) {
+      if (!isNamed) {
+        this.#given.add(remoteRoot);
+        this.#deps.log.warn({ err: error }, `${remoteRoot} on the remote host is not used any more, but stays there`);
+      }
+    }
     await folder.close();
     this.#open.delete(remoteRoot);
-    if (isNamed || !isSafe) return;
-    try {
-      await removeRemoteFolder(await remote.openFiles(), remoteRoot);
-    } catch (error) {
-      log.warn({ err: error }, `${remoteRoot} on the remote host is not used any more, but could not be removed`);
-    }
   }
 }

@@ -1,15 +1,23 @@
-import { isSame, printOf, type Tree } from './entry.ts';
+import { isSame, parentOf, printOf, type Entry, type Tree } from './entry.ts';
+
+/** What one path was on either side when both had the same. */
+export interface Known {
+  local: string;
+  remote: string;
+  /** Of the content, when that alone can tell whether something was written at the remote since; empty when the print can. */
+  sum: string;
+}
 
 /** What both sides had when they were last the same, path by path. */
-export type Base = ReadonlyMap<string, { local: string; remote: string }>;
+export type Base = ReadonlyMap<string, Known>;
 
 /**
  * `push`: the remote gets what is here, which may be nothing; `pull`: the other way. `keep`: both changed, so what the remote has is kept beside
- * before a push. `adopt`: they are the same already. `forget`: neither has it.
+ * before a push. `adopt`: they are the same already. `compare`: they look the same, but only their contents can tell. `forget`: neither has it.
  */
 export interface Step {
   path: string;
-  how: 'push' | 'pull' | 'keep' | 'adopt' | 'forget';
+  how: 'push' | 'pull' | 'keep' | 'adopt' | 'compare' | 'forget';
 }
 
 export interface Sides {
@@ -32,22 +40,23 @@ export function planSteps(sides: Sides): Step[] {
   return [...steps].map(([path, how]) => ({ path, how }));
 }
 
-/** A folder that was removed on one side stays when the other side has put something new into it. */
+/**
+ * A folder that was removed on one side stays when the other side has put something new into it. Where it was replaced by something else the folder
+ * here stays, and the one at the remote is kept beside with what is left in it.
+ */
 function keepFolders({ local, remote }: Sides, steps: Map<string, Step['how']>): void {
   for (const [path, how] of steps) {
-    if (how !== 'pull' && how !== 'push') continue;
+    if (how !== 'pull' && how !== 'push' && how !== 'keep') continue;
     const source = how === 'pull' ? remote : local;
     const target = how === 'pull' ? local : remote;
     if (!source.has(path)) continue;
     for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
       const removes = how === 'pull' ? 'push' : 'pull';
-      if (steps.get(at) === removes && source.has(at) && !target.has(at)) steps.set(at, how);
+      if (steps.get(at) !== removes || !source.has(at)) continue;
+      if (!target.has(at)) steps.set(at, how === 'pull' ? 'pull' : 'push');
+      else if (source.get(at)?.kind === 'folder' && target.get(at)?.kind !== 'folder') steps.set(at, 'keep');
     }
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 function stepOf({ base, local, remote, isTwoWay }: Sides, path: string): Step['how'] | undefined {
@@ -58,9 +67,15 @@ function stepOf({ base, local, remote, isTwoWay }: Sides, path: string): Step['h
   const isLocalChanged = printOf(here) !== (before?.local ?? '');
   const isRemoteChanged = printOf(there) !== (before?.remote ?? '');
   if (!isLocalChanged && !isRemoteChanged) return undefined;
-  if (before === undefined && isSame(here, there)) return 'adopt';
+  // With nothing known, all would have to be read.
+  if (isLocalChanged && isRemoteChanged && isSame(here, there))
+    return here?.kind === 'file' && base.size > 0 ? 'compare' : 'adopt';
   if (!isTwoWay || !isRemoteChanged) return 'push';
   if (!isLocalChanged || here === undefined) return 'pull';
-  const isMode = here.kind === 'folder' && there?.kind === 'folder';
-  return there === undefined || isMode ? 'push' : 'keep';
+  return there === undefined || isModeOnly(here, there) ? 'push' : 'keep';
+}
+
+/** Of folders both of which changed. */
+function isModeOnly(here: Entry, there: Entry): boolean {
+  return here.kind === 'folder' && there.kind === 'folder';
 }

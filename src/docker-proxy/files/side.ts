@@ -6,6 +6,11 @@ export interface Side {
   list(path: string): Promise<[name: string, entry: Entry][]>;
   /** undefined when nothing is there. */
   find(path: string): Promise<Entry | undefined>;
+  /**
+   * `read`: a file that is there; `make`: one that isn't, for this user alone; `rewrite`: one that is there, whose content stays until it is written over.
+   * @throws SideError, ChangedMeanwhile when it is no file any more
+   */
+  open(path: string, how: 'read' | 'make' | 'rewrite'): Promise<OpenFile>;
   makeFolder(path: string): Promise<void>;
   makeLink(path: string, target: string): Promise<void>;
   /** A folder only when it is empty. */
@@ -14,18 +19,39 @@ export interface Side {
   /** Gives a file its mode and time. */
   finish(path: string, file: Entry & { kind: 'file' }): Promise<void>;
   /** Over what may be there. */
+  replace(from: string, to: string): Promise<void>;
+  /** Where nothing is. @throws ChangedMeanwhile when something is */
   move(from: string, to: string): Promise<void>;
-  /** Rejects when a write there would land outside the folder. */
-  guard(path: string): Promise<void>;
-  /** For whoever opens it. */
+  /** Whether what just failed, which wanted so many bytes, did so for a full disk. */
+  isFull(error: unknown, bytes: number): Promise<boolean>;
+  /** For people. */
   absolute(path: string): string;
+  readonly host: string;
 }
 
-/** `gone`: there is no such folder; `closed`: it can't be read. */
+/** Disposing of it closes it, whatever that says; `close` says what failed. */
+export interface OpenFile extends AsyncDisposable {
+  size(): Promise<number>;
+  /** @returns fewer bytes than the piece has only at the end */
+  read(piece: Buffer, position: number): Promise<number>;
+  write(piece: Buffer, position: number): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `gone`: there is no such folder; `closed`: the user may not. */
 export class SideError extends Error {
   readonly reason: 'gone' | 'closed';
-  constructor(reason: 'gone' | 'closed', message: string, options?: { cause?: unknown }) {
-    super(message, options);
+  readonly side: Side;
+  constructor(reason: 'gone' | 'closed', side: Side, path: string, options?: { cause?: unknown }) {
+    super(
+      `${side.absolute(path)} of ${side.host} ${reason === 'gone' ? 'is gone' : "can't be used: permission denied"}`,
+      options,
+    );
     this.reason = reason;
+    this.side = side;
   }
 }
+
+/** Something isn't any more what it was when it was looked at: the next look comes. */
+export class ChangedMeanwhile extends Error {}

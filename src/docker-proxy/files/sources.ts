@@ -4,8 +4,8 @@ import { basename, dirname, posix, sep } from 'node:path';
 import { GatewayError, messageOf } from '../../errors.ts';
 import type { RemoteHost } from '../remote.ts';
 import type { Carried } from './carried.ts';
-import { isMissing } from './remote-files.ts';
-import { makeRemoteFolder } from './remote-root.ts';
+import { isMissing, type RemoteFiles } from './remote-files.ts';
+import { makeRemoteFolder, toPlaceFailure } from './remote-root.ts';
 
 export interface SourceDeps {
   remote: Pick<RemoteHost, 'openFiles' | 'dockerSocket'>;
@@ -45,15 +45,23 @@ export async function carrySource(
   const files = await deps.remote.openFiles();
   const name = createHash('sha256').update(real).digest('hex').slice(0, 16);
   const remoteRoot = posix.join(await files.realPath('.'), REMOTE_FOLDER, deps.owner, name);
-  await makeRemoteFolder(files, remoteRoot);
   const remote = only === undefined ? remoteRoot : posix.join(remoteRoot, only);
-  // The daemon takes a file only if it is one when it first looks.
-  if (only !== undefined)
-    await files.lstat(remote).catch(async (error: unknown) => {
-      if (!isMissing(error)) throw error;
-      await files.put('/dev/null', remote, 0o600);
-    });
+  try {
+    await makeRemoteFolder(files, remoteRoot);
+    // The daemon takes a file only if it is one when it first looks.
+    if (only !== undefined) await makeRemoteFile(files, remote);
+  } catch (error) {
+    throw await toPlaceFailure(files, remote, error);
+  }
   return { asked, remote, folder: { root, ...(only === undefined ? {} : { only }), remoteRoot, isWritable } };
+}
+
+async function makeRemoteFile(files: RemoteFiles, path: string): Promise<void> {
+  await files.lstat(path).catch(async (error: unknown) => {
+    if (!isMissing(error)) throw error;
+    await using file = await files.open(path, 'wx');
+    await file.close();
+  });
 }
 
 async function findLocal(path: string, isMade: boolean): Promise<{ root: string; only: string | undefined }> {

@@ -2,92 +2,25 @@
 import {
   appendFile,
   chmod,
-  lstat,
   mkdir,
   readdir,
   readFile,
-  readlink,
   rename,
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { execa } from 'execa';
-import { pino } from 'pino';
 import { assert, test } from 'vitest';
-import { temporaryFolder } from '../../../test/harness/folder.ts';
 import { until } from '../../../test/harness/house.ts';
-import { startSshd, type Sshd } from '../../../test/harness/sshd.ts';
-import { GatewayError } from '../../errors.ts';
-import { SshLink } from '../ssh/link.ts';
-import { SyncedFolder } from './synced-folder.ts';
-
-const log = pino({ level: 'silent' });
-
-interface Setting extends AsyncDisposable {
-  here: string;
-  there: string;
-  sshd: Sshd;
-  open(choice?: { only?: string; isTwoWay?: boolean }): SyncedFolder;
-}
-
-async function setUp(): Promise<Setting> {
-  await using opening = new AsyncDisposableStack();
-  const { path } = opening.use(await temporaryFolder());
-  const sshd = opening.use(await startSshd(path));
-  const link = opening.use(
-    new SshLink(
-      { log, agentSocket: undefined, acceptNewHostKeys: false },
-      { host: 'remote', configFile: sshd.configFile },
-      { kind: 'socket', path: '/nowhere' },
-    ),
-  );
-  const here = join(path, 'here');
-  const there = join(path, 'deep/there');
-  await mkdir(here);
-  const open: Setting['open'] = ({ only, isTwoWay = true } = {}) => {
-    const folder = new SyncedFolder(
-      { openFiles: () => link.openFiles(), log },
-      { root: here, only, remoteRoot: there },
-    );
-    folder.isTwoWay = isTwoWay;
-    opened.defer(() => folder.close());
-    return folder;
-  };
-  const opened = opening.use(new AsyncDisposableStack());
-  const owned = opening.move();
-  return { here, there, sshd, open, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** Every path with what there is to say of it. */
-async function look(folder: string): Promise<Record<string, string>> {
-  const paths = await readdir(folder, { recursive: true });
-  const seen = await Promise.all(
-    paths.map(async (path) => {
-      const at = join(folder, path);
-      const stats = await lstat(at);
-      const content = stats.isSymbolicLink()
-        ? `-> ${await readlink(at)}`
-        : stats.isDirectory()
-          ? 'folder'
-          : await readFile(at, 'utf8');
-      return [path, stats.isSymbolicLink() ? content : `${(stats.mode & 0o777).toString(8)} ${content}`] as const;
-    }),
-  );
-  return Object.fromEntries(seen.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'none',
-    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
-  );
-}
+import { failureOf, look, setUpSynced } from '../../../test/harness/synced-setting.ts';
 
 test('files, folders, modes, links and odd names are the same at the remote, and what leads out is left out', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await mkdir(join(at.here, "a b/c'd"), { recursive: true });
   await writeFile(join(at.here, "a b/c'd/e\nf:g"), 'odd');
   await writeFile(join(at.here, 'run.sh'), '#!/bin/sh\n');
@@ -105,7 +38,7 @@ test('files, folders, modes, links and odd names are the same at the remote, and
 });
 
 test('changes come over from both sides: edits, new files, renames and deletions', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await mkdir(join(at.here, 'src'));
   await writeFile(join(at.here, 'src/one'), '1');
   await writeFile(join(at.here, 'src/two'), '2');
@@ -130,7 +63,7 @@ test('changes come over from both sides: edits, new files, renames and deletions
 });
 
 test('of two changes the one here wins, and the other is kept beside; a change outlives a deletion', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   for (const name of ['both.txt', 'deleted-here', 'deleted-there']) await writeFile(join(at.here, name), 'first');
   await mkdir(join(at.here, 'folder'));
   const folder = at.open();
@@ -156,8 +89,92 @@ test('of two changes the one here wins, and the other is kept beside; a change o
   assert.equal(now['folder/new'], '644 new');
 });
 
+test('edits in quick succession, of one length, are carried one by one from either side, and nothing is kept beside', async () => {
+  await using at = await setUpSynced();
+  await writeFile(join(at.here, 'here'), '0');
+  await writeFile(join(at.here, 'there'), '0');
+  const folder = at.open();
+  await folder.sync();
+
+  for (let edit = 1; edit < 10; edit++) {
+    await writeFile(join(at.here, 'here'), String(edit));
+    await writeFile(join(at.there, 'there'), String(edit));
+    await folder.sync();
+    const now = { here: `644 ${edit}`, there: `644 ${edit}` };
+    assert.deepEqual(await look(at.here), now);
+    assert.deepEqual(await look(at.there), now);
+  }
+});
+
+test('a file that never stops growing is carried as far as it is, and whole in the end; one that is written over all the time is told', async () => {
+  await using at = await setUpSynced();
+  const log = join(at.there, 'log');
+  await writeFile(join(at.here, 'other'), 'x');
+  const folder = at.open();
+  await folder.sync();
+  await writeFile(log, 'first line\n');
+  await writeFile(join(at.here, 'restless'), Buffer.alloc(20_000_000));
+  const over = new AbortController();
+  const write = async (): Promise<void> => {
+    for (let line = 0; !over.signal.aborted; line++) {
+      await appendFile(log, `line ${line}\n`);
+      await utimes(join(at.here, 'restless'), line, line);
+    }
+  };
+  const writing = write();
+
+  await folder.sync();
+  const { failure } = folder.status();
+  const came = await readFile(join(at.here, 'log'), 'utf8');
+  over.abort();
+  await writing;
+  await folder.sync();
+
+  assert.match(failure ?? '', /restless changes while it is carried/);
+  const whole = await readFile(log, 'utf8');
+  assert.isTrue(whole.startsWith(came) && came.length > 0);
+  assert.equal(await readFile(join(at.here, 'log'), 'utf8'), whole);
+  assert.sameMembers(await readdir(at.here), ['log', 'other', 'restless']);
+  assert.sameMembers(await readdir(at.there), ['log', 'other', 'restless']);
+});
+
+test('a single file that changed on both sides stays in its place, and the other is kept beside it here', async () => {
+  await using at = await setUpSynced();
+  await writeFile(join(at.here, 'settings.json'), 'first');
+  const folder = at.open({ only: 'settings.json' });
+  await folder.sync();
+  const { ino } = await stat(join(at.there, 'settings.json'));
+
+  await writeFile(join(at.here, 'settings.json'), 'mine');
+  await writeFile(join(at.there, 'settings.json'), "the container's");
+  await folder.sync();
+
+  assert.deepEqual(await look(at.there), { 'settings.json': '644 mine' });
+  assert.equal((await stat(join(at.there, 'settings.json'))).ino, ino);
+  const { 'settings.json': mine, ...kept } = await look(at.here);
+  assert.equal(mine, '644 mine');
+  assert.deepEqual(Object.values(kept), ["600 the container's"]);
+});
+
+test('how far the first sync is can be seen meanwhile', async () => {
+  await using at = await setUpSynced();
+  for (let file = 0; file < 300; file++) await writeFile(join(at.here, `file-${file}`), 'x');
+  const folder = at.open();
+  const seen: string[] = [];
+
+  const syncing = folder.sync().then(() => true);
+  const isOver = (): Promise<boolean> => Promise.race([syncing, setImmediate(false)]);
+  while (!(await isOver())) {
+    const { state, done, total } = folder.status();
+    if (done > 0 && done < total) seen.push(`${state} of ${total}`);
+  }
+
+  assert.include(seen, 'syncing of 300');
+  assert.deepInclude(folder.status(), { state: 'in step', done: 300, total: 300 });
+});
+
 test('read-only goes one way: what a container changes is put right, and nothing of it comes here', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await writeFile(join(at.here, 'file'), 'mine');
   await writeFile(join(at.here, 'other'), 'mine');
   const folder = at.open({ isTwoWay: false });
@@ -173,16 +190,16 @@ test('read-only goes one way: what a container changes is put right, and nothing
 });
 
 test('a folder that vanishes or is emptied pauses, on either side, and goes on when it is back', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   for (const name of ['one', 'two', 'three']) await writeFile(join(at.here, name), name);
   const folder = at.open();
   await folder.sync();
   const all = await look(at.here);
 
   await rename(at.here, `${at.here}.away`);
-  assert.equal(await codeOf(folder.sync()), 'FILES_PAUSED');
+  assert.equal((await failureOf(folder.sync())).code, 'FILES_PAUSED');
   await mkdir(at.here);
-  assert.equal(await codeOf(folder.sync()), 'FILES_PAUSED');
+  assert.equal((await failureOf(folder.sync())).code, 'FILES_PAUSED');
   assert.equal(folder.status().state, 'paused');
   assert.deepEqual(await look(at.there), all);
   await rm(at.here, { recursive: true });
@@ -190,7 +207,7 @@ test('a folder that vanishes or is emptied pauses, on either side, and goes on w
   await folder.sync();
   for (const name of ['one', 'two', 'three']) await rm(join(at.there, name));
 
-  assert.equal(await codeOf(folder.sync()), 'FILES_PAUSED');
+  assert.equal((await failureOf(folder.sync())).code, 'FILES_PAUSED');
   assert.deepEqual(await look(at.here), all);
   // Some file there says that it was meant.
   await writeFile(join(at.there, 'four'), 'four');
@@ -199,7 +216,7 @@ test('a folder that vanishes or is emptied pauses, on either side, and goes on w
 });
 
 test('what .nekogateignore names stays where it is, and naming more of it deletes nothing', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await mkdir(join(at.here, 'node_modules'));
   await writeFile(join(at.here, 'node_modules/big'), 'big');
   await writeFile(join(at.here, 'a.log'), 'a');
@@ -219,7 +236,7 @@ test('what .nekogateignore names stays where it is, and naming more of it delete
 });
 
 test('a folder is not deleted with something in it that is left out; that is said, and the rest goes on', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await mkdir(join(at.here, 'folder'));
   for (const name of ['.nekogateignore', 'other', 'folder/file']) await writeFile(join(at.here, name), '*.tmp\n');
   const folder = at.open();
@@ -235,14 +252,13 @@ test('a folder is not deleted with something in it that is left out; that is sai
   assert.include(folder.status().failure, 'not deleted on both sides');
 });
 
-test('a single file is written in place, both ways, and nothing beside it is carried', async () => {
-  await using at = await setUp();
+test('a single file is written in place at the remote, comes here whole, and nothing beside it is carried', async () => {
+  await using at = await setUpSynced();
   await writeFile(join(at.here, 'settings'), 'first, and longer');
   await writeFile(join(at.here, 'secret'), 'beside');
   const folder = at.open({ only: 'settings' });
   await folder.sync();
   const { ino: there } = await stat(join(at.there, 'settings'));
-  const { ino: here } = await stat(join(at.here, 'settings'));
 
   await writeFile(join(at.here, 'settings'), 'second');
   await folder.sync();
@@ -252,11 +268,10 @@ test('a single file is written in place, both ways, and nothing beside it is car
   await folder.sync();
 
   assert.equal(await readFile(join(at.here, 'settings'), 'utf8'), 'third');
-  assert.equal((await stat(join(at.here, 'settings'))).ino, here);
 });
 
 test('a container can not write outside the folder through a link of its making', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   const outside = `${at.here}.outside`;
   await mkdir(outside);
   await mkdir(join(at.here, 'folder'));
@@ -274,7 +289,7 @@ test('a container can not write outside the folder through a link of its making'
 });
 
 test('changes on either side are carried as they come, and again after SSH was lost', async () => {
-  await using at = await setUp();
+  await using at = await setUpSynced();
   await writeFile(join(at.here, 'file'), 'first');
   const folder = at.open();
   await folder.sync();

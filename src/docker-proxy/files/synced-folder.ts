@@ -1,19 +1,21 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { watch, type FSWatcher } from 'chokidar';
 import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../../errors.ts';
-import { exchange, type Failure } from './exchange.ts';
-import { readFilter } from './filter.ts';
+import { askTime, NO_CLOCK, type Clock } from './clock.ts';
 import { LocalSide } from './local-side.ts';
-import { planSteps, type Step } from './plan.ts';
-import type { RemoteFiles } from './remote-files.ts';
+import { makeSame, type Progress } from './make-same.ts';
+import { Memory, memoryFile } from './memory.ts';
+import { isMissing, type RemoteFiles } from './remote-files.ts';
+import { findCopyName, makeRemoteFolder, nameCopy, removeCopy, toPlaceFailure } from './remote-root.ts';
 import { RemoteSide } from './remote-side.ts';
-import { makeRemoteFolder } from './remote-root.ts';
 import { SideError } from './side.ts';
-import { scan, type Scan } from './tree.ts';
 
 export interface SyncedFolderDeps {
   openFiles: () => Promise<RemoteFiles>;
+  /** Where what is in step is remembered. */
+  memoryDir: string;
   log: Logger;
 }
 
@@ -37,10 +39,7 @@ export interface FolderStatus {
   failure?: string;
 }
 
-/** Looks and exchanges until a look shows nothing left to do; what still changes then is for the next time. */
-const ROUNDS_MAX = 4;
-/** From so many entries on, an empty folder is taken for an accident. */
-const EMPTIED_MIN = 2;
+const PART_ID_LENGTH = 8;
 const SETTLE_MS = 50;
 /** The remote can't say what changes there; a look at it takes a tenth of the time at most. */
 const LOOK_MIN_MS = 1000;
@@ -51,14 +50,19 @@ export class SyncedFolder {
   readonly #deps: SyncedFolderDeps;
   readonly #place: FolderPlace;
   readonly #here: LocalSide;
-  readonly #base = new Map<string, { local: string; remote: string }>();
+  readonly #memory: Promise<Memory>;
+  readonly #partId: string;
   readonly #stopping = new AbortController();
+  readonly #progress: Progress = { done: 0, total: 0 };
+  #connection: { files: RemoteFiles; there: RemoteSide; clock: Clock } | undefined;
   #isTwoWay = false;
+  #isCleaned = false;
+  #isLeaving = false;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #following: { watcher: FSWatcher; looking: Promise<void> } | undefined;
+  #isStirred = false;
   #wake: (() => void) | undefined;
-  #progress = { done: 0, total: 0 };
   #state: FolderStatus['state'] = 'syncing';
   #failure: string | undefined;
 
@@ -66,6 +70,8 @@ export class SyncedFolder {
     this.#deps = deps;
     this.#place = place;
     this.#here = new LocalSide(place.root);
+    this.#partId = createHash('sha256').update(place.remoteRoot).digest('hex').slice(0, PART_ID_LENGTH);
+    this.#memory = Memory.open(memoryFile(deps.memoryDir, place.remoteRoot), deps.log);
   }
 
   /** Whether what containers write comes here. */
@@ -75,7 +81,7 @@ export class SyncedFolder {
 
   /**
    * Resolves once a look at both sides, begun after the call, showed them to be the same.
-   * @throws GatewayError FILES_PAUSED when a side looks like an accident, FILES_FAILED when something can't be carried
+   * @throws GatewayError FILES_PAUSED when a side looks like an accident, DISK_FULL, FILES_FAILED when something can't be carried
    */
   sync(): Promise<void> {
     this.#next ??= this.#running.then(() => {
@@ -97,7 +103,7 @@ export class SyncedFolder {
       followSymlinks: false,
       ignorePermissionErrors: true,
     });
-    watcher.on('all', () => this.#wake?.());
+    watcher.on('all', () => this.#stir());
     watcher.on('error', (error) => this.#deps.log.warn({ err: error, folder: root }, 'a folder can not be watched'));
     this.#following = { watcher, looking: this.#look() };
   }
@@ -114,9 +120,9 @@ export class SyncedFolder {
     };
   }
 
-  /** Resolves once nothing is carried any more. Idempotent. */
+  /** Resolves once nothing is carried any more; what is under way is broken off, and goes on the next time. Idempotent. */
   async close(): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping.abort(new GatewayError('SHUTTING_DOWN', 'the docker proxy is ending'));
     this.#wake?.();
     await this.#following?.watcher.close();
     await this.#following?.looking;
@@ -124,119 +130,139 @@ export class SyncedFolder {
     await this.#running;
   }
 
+  /**
+   * Brings what the copy has and removes it, and the memory of it; for when nobody uses it any more. Closes when it succeeds. What has come into its
+   * place since stays.
+   * @throws what kept it, and then all is as it was
+   */
+  async retire(): Promise<void> {
+    const { remoteRoot } = this.#place;
+    const files = await this.#deps.openFiles();
+    if (this.#isCleaned || (await this.#isRemembered(files))) {
+      this.#isLeaving = true;
+      await this.sync().catch(async (error: unknown) => {
+        // Nothing can be lost then, whatever that said.
+        if (!(await isEmpty(files, remoteRoot))) throw error;
+      });
+      await this.close();
+      await removeCopy(files, remoteRoot);
+    }
+    await this.close();
+    await (await this.#memory).remove();
+  }
+
+  #stir(): void {
+    this.#isStirred = true;
+    this.#wake?.();
+  }
+
   async #look(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const startedAt = performance.now();
+      this.#isStirred = false;
       // What fails is in the status, and told once.
       await this.sync().catch(() => undefined);
       const restMs = Math.max(LOOK_MIN_MS, LOOK_SHARE * (performance.now() - startedAt));
       const woken = new Promise<void>((resolve) => (this.#wake = resolve));
       const rest = new AbortController();
-      await Promise.race([woken, sleep(restMs, undefined, { signal: rest.signal }).catch(() => undefined)]);
+      if (!this.#isStirred)
+        await Promise.race([woken, sleep(restMs, undefined, { signal: rest.signal }).catch(() => undefined)]);
       rest.abort();
       if (!signal.aborted) await sleep(SETTLE_MS);
     }
   }
 
   async #cycle(): Promise<void> {
+    const { log } = this.#deps;
     try {
       const leftover = await this.#makeSame();
       this.#state = 'in step';
-      if (leftover !== undefined && this.#failure !== leftover) this.#deps.log.warn(leftover);
+      if (leftover !== undefined && this.#failure !== leftover) log.warn(leftover);
       this.#failure = leftover;
     } catch (error) {
+      if (this.#stopping.signal.aborted) throw error;
       const failure = toFailure(error, this.#place);
       this.#state = failure.code === 'FILES_PAUSED' ? 'paused' : 'failing';
-      if (this.#failure !== failure.message) this.#deps.log.warn({ err: error }, failure.message);
+      if (this.#failure !== failure.message) log.warn({ err: error }, failure.message);
       this.#failure = failure.message;
       throw failure;
     }
   }
 
-  /** @returns what is still there although it was deleted on the other side: a folder with something in it that is left out, for one */
+  /** @returns what is told, but keeps nobody from starting */
   async #makeSame(): Promise<string | undefined> {
-    const files = await this.#deps.openFiles();
-    const { only, root, remoteRoot } = this.#place;
-    const there = new RemoteSide(files, remoteRoot);
-    if (this.#base.size === 0) await makeRemoteFolder(files, remoteRoot);
-    let failures: Failure[] = [];
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      const isKept = await readFilter(root, only);
-      const [local, remote] = await Promise.all([scan(this.#here, isKept), scan(there, isKept)]);
-      this.#refuseAccidents(local, remote);
-      const steps = this.#plan(local, remote, isKept);
-      if (steps.every(({ how }) => how === 'adopt' || how === 'forget')) failures = [];
-      if (steps.length === 0) break;
-      this.#progress = { done: 0, total: steps.length };
-      const at = {
+    const { log, openFiles } = this.#deps;
+    const files = await openFiles();
+    const memory = await this.#recall(files);
+    try {
+      const leftover = await makeSame({
+        ...(await this.#connect(files)),
+        place: this.#place,
         here: this.#here,
-        there,
-        files,
-        local: local.tree,
-        remote: remote.tree,
-        base: this.#base,
-        isInPlace: only !== undefined,
-      };
-      failures = await exchange(at, steps, () => (this.#progress.done += 1));
-      // A full disk or a file without rights doesn't get better by trying again at once.
-      if (failures.length > 0) break;
+        memory,
+        isTwoWay: this.#isTwoWay,
+        partId: this.#partId,
+        isCleaned: this.#isCleaned,
+        isLeaving: this.#isLeaving,
+        progress: this.#progress,
+        signal: this.#stopping.signal,
+        log,
+      });
+      this.#isCleaned = true;
+      return leftover;
+    } finally {
+      await memory.idle();
     }
-    this.#progress.done = this.#progress.total;
-    const inWords = ({ path, message }: Failure): string => `${this.#here.absolute(path)}: ${message}`;
-    const lack = failures.find(({ isLack }) => isLack);
-    if (lack) throw new GatewayError('FILES_FAILED', inWords(lack));
-    return failures[0] && `not deleted on both sides: ${inWords(failures[0])}`;
   }
 
-  #plan(local: Scan, remote: Scan, isKept: Awaited<ReturnType<typeof readFilter>>): Step[] {
-    const [closed] = local.closed;
-    if (closed !== undefined)
-      throw new GatewayError('FILES_FAILED', `${this.#here.absolute(closed)} can't be read: permission denied`);
-    // What is left out from now on is no deletion.
-    for (const [path, { local: print }] of this.#base) if (!isKept(path, entryLike(print))) this.#base.delete(path);
-    // A container that has it mounted can't delete it.
-    const { only } = this.#place;
-    if (only !== undefined && !remote.tree.has(only)) this.#base.delete(only);
-    const steps = planSteps({ base: this.#base, local: local.tree, remote: remote.tree, isTwoWay: this.#isTwoWay });
-    return steps.filter(({ path }) => !remote.closed.some((folder) => path.startsWith(`${folder}/`)));
+  async #connect(files: RemoteFiles): Promise<{ there: RemoteSide; clock: Clock }> {
+    if (this.#connection?.files === files) return this.#connection;
+    const there = new RemoteSide(files, this.#place.remoteRoot);
+    // Whatever keeps a file from being made there is said of the files that are meant.
+    const clock = await askTime(there, this.#partId).catch(() => NO_CLOCK);
+    const connection = { files, there, clock };
+    if (clock !== NO_CLOCK) this.#connection = connection;
+    return connection;
   }
 
-  /** @throws GatewayError FILES_PAUSED */
-  #refuseAccidents(local: Scan, remote: Scan): void {
-    const { only } = this.#place;
-    const pause = (what: string): never => {
-      throw new GatewayError('FILES_PAUSED', what);
-    };
-    const name = this.#here.absolute(only ?? '');
-    if (only !== undefined) {
-      if (!local.tree.has(only)) pause(`${name} is gone; its copy stays until the file is back`);
-      return;
+  /** What is known of the copy that is there, which is nothing when it is another one than the last time. */
+  async #recall(files: RemoteFiles): Promise<Memory> {
+    const memory = await this.#memory;
+    const { root, only, remoteRoot } = this.#place;
+    const isKnown = this.#isCleaned || (await this.#isRemembered(files));
+    try {
+      if (!isKnown || memory.known.size === 0) await makeRemoteFolder(files, remoteRoot);
+      const copyId = (isKnown ? memory.head?.copyId : undefined) ?? (await nameCopy(files, remoteRoot));
+      const isTwoWay = this.#isTwoWay;
+      memory.begin({ version: 1, root, ...(only === undefined ? {} : { only }), remoteRoot, copyId, isTwoWay });
+    } catch (error) {
+      throw await toPlaceFailure(files, remoteRoot, error);
     }
-    if (this.#base.size < EMPTIED_MIN) return;
-    const wayOut = 'put any file there, and the rest is deleted';
-    if (local.tree.size === 0) pause(`${name} was emptied; the remote's copy stays. If that was meant, ${wayOut}`);
-    if (remote.tree.size === 0 && this.#isTwoWay)
-      pause(`the copy of ${name} on the remote was emptied; the folder here stays. If that was meant, ${wayOut}`);
+    return memory;
+  }
+
+  async #isRemembered(files: RemoteFiles): Promise<boolean> {
+    const { head } = await this.#memory;
+    return head !== undefined && (await findCopyName(files, this.#place.remoteRoot)) === head.copyId;
   }
 }
 
-/** As much of an entry as a filter asks for. */
-function entryLike(print: string): Parameters<Awaited<ReturnType<typeof readFilter>>>[1] {
-  const [kind = ''] = print.split(' ');
-  if (kind === 'folder') return { kind, mode: 0 };
-  if (kind === 'link') return { kind, target: print.slice('link '.length) };
-  return { kind: 'file', mode: 0, size: 0, mtimeMs: 0 };
+/** Or not there. */
+async function isEmpty(files: RemoteFiles, path: string): Promise<boolean> {
+  try {
+    return (await files.list(path)).every(({ filename }) => filename === '.' || filename === '..');
+  } catch (error) {
+    return isMissing(error);
+  }
 }
 
 function toFailure(error: unknown, { root }: FolderPlace): GatewayError {
   if (error instanceof GatewayError) return error;
   if (error instanceof SideError)
-    return new GatewayError(
-      'FILES_PAUSED',
-      `${root} or its copy on the remote is gone or can't be read; nothing is deleted until it is back`,
-      { cause: error },
-    );
+    return new GatewayError('FILES_PAUSED', `${error.message}; nothing of ${root} is deleted until that is mended`, {
+      cause: error,
+    });
   const message = error instanceof Error ? error.message : toGatewayError(error).message;
   return new GatewayError('FILES_FAILED', `${root} could not be kept in step: ${message}`, { cause: error });
 }

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { GatewayError } from '../../errors.ts';
-import type { Entry, Tree } from './entry.ts';
-import type { Filter } from './filter.ts';
+import { parentOf, type Entry, type Tree } from './entry.ts';
+import { PART_PREFIX, type Filter } from './filter.ts';
 import { SideError, type Side } from './side.ts';
 
 /** Of one folder that is kept in step. */
@@ -12,23 +12,32 @@ export interface Scan {
   tree: Tree;
   /** Folders that can't be read: what is in them isn't known, so it isn't touched. */
   closed: readonly string[];
+  /** What can't be carried, and keeps its name from being used. */
+  unfit: ReadonlySet<string>;
+  /** Files that aren't whole yet, or were left so. */
+  parts: readonly string[];
 }
 
 /** All that is in a folder and kept in step. @throws SideError when the folder itself is gone or can't be read, GatewayError POLICY_REFUSED when it has too much */
-export async function scan(side: Side, isKept: Filter): Promise<Scan> {
+export async function scan(side: Side, filter: Filter): Promise<Scan> {
   const tree = new Map<string, Entry>();
-  const closed: string[] = [];
+  const found = { tree, closed: new Array<string>(), unfit: new Set<string>(), parts: new Array<string>() };
+  const take = (path: string, entry: Entry): boolean => {
+    if (posix.basename(path).startsWith(PART_PREFIX)) found.parts.push(path);
+    const verdict = filter(path, entry);
+    if (verdict === 'unfit') found.unfit.add(path);
+    if (verdict === 'kept') tree.set(path, entry);
+    return verdict === 'kept' && entry.kind === 'folder';
+  };
   let level = [''];
   while (level.length > 0) {
     const next: string[] = [];
     for (let at = 0; at < level.length; at += FOLDERS_AT_ONCE)
       await Promise.all(
         level.slice(at, at + FOLDERS_AT_ONCE).map(async (folder) => {
-          for (const [name, entry] of await listOrSkip(side, folder, closed)) {
+          for (const [name, entry] of await listOrSkip(side, folder, found.closed)) {
             const path = posix.join(folder, name);
-            if (!isKept(path, entry)) continue;
-            tree.set(path, entry);
-            if (entry.kind === 'folder') next.push(path);
+            if (take(path, entry)) next.push(path);
           }
           if (tree.size > ENTRIES_MAX)
             throw new GatewayError(
@@ -39,7 +48,7 @@ export async function scan(side: Side, isKept: Filter): Promise<Scan> {
       );
     level = next;
   }
-  return { tree, closed };
+  return found;
 }
 
 async function listOrSkip(side: Side, folder: string, closed: string[]): Promise<[string, Entry][]> {
@@ -51,4 +60,10 @@ async function listOrSkip(side: Side, folder: string, closed: string[]): Promise
     if (error.reason === 'closed') closed.push(folder);
     return [];
   }
+}
+
+/** Whether a path is among these, or in one of them. */
+export function isUnder(paths: { has(path: string): boolean }, path: string): boolean {
+  for (let at = path; at !== ''; at = parentOf(at)) if (paths.has(at)) return true;
+  return false;
 }
