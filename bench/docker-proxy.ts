@@ -98,7 +98,7 @@ await until(
 );
 const oursRates: number[] = [];
 const theirRates: number[] = [];
-for (let run = 0; run < 3; run++) {
+for (let run = 0; run < RUNS; run++) {
   oursRates.push(await drain(listener.localPort));
   theirRates.push(await drain(forwardPort));
 }

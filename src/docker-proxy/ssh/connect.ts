@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { GatewayError, messageOf } from '../../errors.ts';
 import { findIdentities } from './identities.ts';
 import { addKnownHost, judgeHostKey, keyTypeOf, knownHostName, knownKeyTypes, readKnownHosts } from './known-hosts.ts';
+import { openSocket } from './socket.ts';
 import { parseDestination, readSshSettings, type SshDestination, type SshSettings } from './settings.ts';
 
 export interface SshDeps {
@@ -96,7 +97,7 @@ async function login(deps: SshDeps, settings: SshSettings, sock: ClientChannel |
   client.on('error', () => undefined);
   const ready = new Promise<void>((resolve) => client.once('ready', () => resolve()));
   client.connect({
-    ...(sock === undefined ? { host, port } : { sock }),
+    sock: sock ?? openSocket(client, host, port),
     username: user,
     authHandler: methods,
     readyTimeout: READY_MS,

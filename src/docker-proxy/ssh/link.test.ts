@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { execa } from 'execa';
 import { pino } from 'pino';
 import { assert, test } from 'vitest';
@@ -186,3 +189,36 @@ test('an sshd that forwards no unix sockets is told when Docker reaches no daemo
 
   assert.equal(await codeOf(at.link.dialDocker('control')), 'DOCKER_UNAVAILABLE');
 });
+
+test('what comes in bulk is what was sent, with ciphers of every kind, keys that change on the way, and packets that come in parts', async () => {
+  const sent = randomBytes(10_000_000);
+  const server = createServer((socket) => socket.end(sent));
+  const port = await listenOnAnyPort(server);
+
+  for (const cipher of ['aes128-gcm@openssh.com', 'aes128-ctr', 'chacha20-poly1305@openssh.com']) {
+    await using at = await setUp({ settings: [`Ciphers ${cipher}`, 'RekeyLimit 4M'], prepare: dialInParts });
+    const came = await buffer(await at.link.dialPort(port));
+    assert.isTrue(came.equals(sent), cipher);
+  }
+  server.close();
+});
+
+/** Puts something in front of sshd that cuts what it says within the last packet's authentication, and lets each part be read by itself. */
+async function dialInParts(sshd: Sshd): Promise<void> {
+  const passInParts = async (from: Socket, to: Socket): Promise<void> => {
+    for await (const piece of from)
+      for (const part of [piece.subarray(0, -8), piece.subarray(-8)]) {
+        to.write(part);
+        await setImmediate();
+      }
+  };
+  const relay = createServer((near) => {
+    const far = createConnection(sshd.port, sshd.host);
+    near.pipe(far).on('error', () => undefined);
+    near.on('error', () => undefined).once('close', () => relay.close());
+    passInParts(far, near).catch(() => near.destroy());
+  });
+  const port = await listenOnAnyPort(relay);
+  for (const file of [sshd.configFile, sshd.knownHostsFile])
+    await writeFile(file, (await readFile(file, 'utf8')).replace(String(sshd.port), String(port)));
+}
