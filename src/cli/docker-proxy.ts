@@ -8,7 +8,9 @@ import type { Environment } from '../config.ts';
 import { FLUSH_PATH, STATUS_PATH } from '../docker-proxy/planner.ts';
 import { ProxyStatus, startDockerProxy, type DockerProxy } from '../docker-proxy/proxy.ts';
 import type { DoorAddress } from '../docker-proxy/door/door.ts';
+import type { SshDeps } from '../docker-proxy/ssh/connect.ts';
 import { SshLink, type RemoteDocker } from '../docker-proxy/ssh/link.ts';
+import { SshPool } from '../docker-proxy/ssh/pool.ts';
 import { parseDestination } from '../docker-proxy/ssh/settings.ts';
 import { GatewayError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
@@ -112,6 +114,7 @@ export async function runDockerProxy(args: string[], environment: Environment): 
     log: createLogger(environment.logLevel),
     agentSocket: environment.sshAuthSock,
     acceptNewHostKeys: values['accept-new-host-key'] ?? false,
+    pool: new SshPool(),
   };
   await using proxies = new AsyncDisposableStack();
   for (const one of wanted) proxies.use(await startProxy(deps, one, values['ssh-config']));
@@ -126,17 +129,15 @@ interface Wanted {
 }
 
 async function startProxy(
-  deps: ConstructorParameters<typeof SshLink>[0],
+  deps: SshDeps & { pool: SshPool },
   { context, dataDir, address }: Wanted,
   configFile: string | undefined,
 ): Promise<DockerProxy> {
   const { SSHHost = '', SSHUser, SSHKeyPath, RemoteDocker = 'unix:///var/run/docker.sock', AllowedPaths } = context;
   const destination = parseDestination(SSHHost);
-  const remote = new SshLink(
-    deps,
-    { ...destination, user: destination.user ?? SSHUser, keyFile: SSHKeyPath, configFile },
-    parseRemoteDocker(RemoteDocker),
-  );
+  const docker = parseRemoteDocker(RemoteDocker);
+  const user = destination.user ?? SSHUser;
+  const remote = new SshLink(deps, { ...destination, user, keyFile: SSHKeyPath, configFile }, docker, deps.pool);
   const proxy = await startDockerProxy(remote, { address, dataDir, allowedPaths: AllowedPaths, log: deps.log });
   process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
   return proxy;
@@ -174,9 +175,9 @@ async function showStatus(address: DoorAddress, asJson: boolean): Promise<number
     process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
     return 0;
   }
-  for (const [lane, { state, since, channels, lastError }] of Object.entries(status.ssh))
+  for (const [lane, { state, since, connections, channels, lastError }] of Object.entries(status.ssh))
     process.stdout.write(
-      `ssh ${lane}\t${state} since ${since}\t${channels} channels${lastError === undefined ? '' : `\t${lastError}`}\n`,
+      `ssh ${lane}\t${state} since ${since}\t${channels} channels of ${connections} connections${lastError === undefined ? '' : `\t${lastError}`}\n`,
     );
   for (const forward of status.forwards) {
     const local = forward.failure ?? `${forward.address || 'localhost'}:${forward.localPort ?? '-'}`;

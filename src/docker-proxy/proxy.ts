@@ -29,6 +29,7 @@ export interface DockerProxy extends AsyncDisposable {
 const Link = z.object({
   state: z.enum(['connected', 'connecting', 'down']),
   since: z.string(),
+  connections: z.number(),
   channels: z.number(),
   lastError: z.string().optional(),
 });

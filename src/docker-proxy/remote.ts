@@ -8,6 +8,8 @@ export interface LinkHealth {
   state: 'connected' | 'connecting' | 'down';
   /** ISO 8601 */
   since: string;
+  /** One, unless streams are sessions, of which sshd allows few a connection. */
+  connections: number;
   channels: number;
   lastError?: string;
 }

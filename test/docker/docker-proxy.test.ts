@@ -324,3 +324,22 @@ test('a daemon on TCP of the remote host is reached, and ports follow through re
   );
   daemon.close();
 });
+
+test('where sshd forwards no unix sockets and allows few sessions, ports, followed logs and many runs at once work all the same', async () => {
+  await using at = await setUp(['AllowStreamLocalForwarding no', 'MaxSessions 3']);
+  await using _proxy = await at.openProxy();
+  const port = await freePort();
+  await at.run('run', '--detach', '--name', 'proxied-web', '--publish', `${port}:80`, ...SERVE);
+  const followed = at.run('logs', '--follow', 'proxied-web');
+  const cat = ['--rm', '--interactive', '--network', NETWORK, '--entrypoint', 'cat', DESKTOP_IMAGE];
+
+  const inputs = ['a', 'b', 'c'];
+  const echoed = await Promise.all(
+    inputs.map((input) => at.docker.run(['run', '--name', `proxied-cat-${input}`, ...cat], { input })),
+  );
+
+  assert.deepEqual(echoed, inputs);
+  assert.equal(await untilHello(port), 'hello\n');
+  await at.run('stop', '--time', '0', 'proxied-web');
+  await followed;
+});

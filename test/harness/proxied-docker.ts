@@ -31,12 +31,12 @@ export interface ProxiedSetting extends AsyncDisposable {
   run(...args: string[]): Promise<string>;
 }
 
-/** The real daemon behind a real sshd, and a proxy to open in front; ends with the containers named `proxied-…`. */
-export async function setUpProxied(): Promise<ProxiedSetting> {
+/** The real daemon behind a real sshd with these lines of sshd_config, and a proxy to open in front; ends with the containers named `proxied-…`. */
+export async function setUpProxied(sshdSettings: readonly string[] = []): Promise<ProxiedSetting> {
   await using opening = new AsyncDisposableStack();
   const direct = dockerAt(inject('dockerHost'));
   const { path: folder } = opening.use(await temporaryFolder());
-  const sshd = opening.use(await startSshd(folder));
+  const sshd = opening.use(await startSshd(folder, sshdSettings));
   const openProxy: ProxiedSetting['openProxy'] = ({ docker: at, allowedPaths } = {}) =>
     startDockerProxy(
       new SshLink(

@@ -21,13 +21,17 @@ export class SshConnection {
   readonly #client: ssh2.Client;
   readonly #channels = new Set<Duplex>();
   #files: Promise<RemoteFiles> | undefined;
+  readonly #onIdle: () => void;
   #sessions = 0;
+  #sessionsMax = SESSIONS_MAX;
   #alive = true;
   /** Resolves once the connection is gone, however that came. */
   readonly closed: Promise<void>;
 
-  constructor(client: ssh2.Client) {
+  /** `onIdle`: its last session has ended. */
+  constructor(client: ssh2.Client, onIdle: () => void = () => undefined) {
     this.#client = client;
+    this.#onIdle = onIdle;
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
         this.#alive = false;
@@ -46,24 +50,37 @@ export class SshConnection {
     return this.#channels.size;
   }
 
+  /** For one more session. */
+  get hasRoom(): boolean {
+    return this.#alive && this.#sessions < this.#sessionsMax;
+  }
+
+  get isIdle(): boolean {
+    return this.#sessions === 0;
+  }
+
   /** @throws GatewayError SSH_UNREACHABLE when the connection is lost or doesn't answer, TOO_MANY_REQUESTS when all sessions are taken; else what sshd said */
   async open(target: ChannelTarget): Promise<ClientChannel> {
     if (!this.#alive) throw new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost');
-    if (target.kind === 'command' && this.#sessions >= SESSIONS_MAX)
-      throw new GatewayError(
-        'TOO_MANY_REQUESTS',
-        `all ${SESSIONS_MAX} sessions of the SSH connection are taken, for sshd has few; let it forward unix sockets`,
-      );
+    if (target.kind === 'command' && !this.hasRoom)
+      throw new GatewayError('TOO_MANY_REQUESTS', `all ${this.#sessionsMax} sessions of the SSH connection are taken`);
     if (target.kind === 'command') this.#sessions += 1;
     const release = (): void => {
-      if (target.kind === 'command') this.#sessions -= 1;
+      if (target.kind !== 'command') return;
+      this.#sessions -= 1;
+      if (this.#sessions === 0) this.#onIdle();
     };
     let channel: ClientChannel;
     try {
       channel = await this.#open(target);
-    } catch (error) {
+    } catch (cause) {
+      const others = this.#sessions - 1;
       release();
-      throw error;
+      if (target.kind !== 'command' || !isRefusal(cause) || others < 1) throw cause;
+      this.#sessionsMax = Math.min(this.#sessionsMax, others);
+      throw new GatewayError('TOO_MANY_REQUESTS', `sshd allows ${others} sessions a connection (MaxSessions)`, {
+        cause,
+      });
     }
     this.#channels.add(channel);
     const onEnd = (): void => {
@@ -140,5 +157,10 @@ export class SshConnection {
 
 /** sshd says that it forbids forwarding (RFC 4254 section 5.1, reason 1); of unix sockets it never says so. */
 export function isProhibited(error: unknown): boolean {
-  return error instanceof Error && 'reason' in error && error.reason === 1;
+  return isRefusal(error) && error.reason === 1;
+}
+
+/** What sshd answers to a channel that it doesn't open. */
+function isRefusal(error: unknown): error is Error & { reason: unknown } {
+  return error instanceof Error && 'reason' in error;
 }

@@ -15,6 +15,7 @@ import { listenOnAnyPort } from '../../../test/harness/ports.ts';
 import { makeKey, startSshd, type Sshd } from '../../../test/harness/sshd.ts';
 import { GatewayError } from '../../errors.ts';
 import { SshLink } from './link.ts';
+import { SshPool } from './pool.ts';
 import type { SshDestination } from './settings.ts';
 
 const log = pino({ level: 'silent' });
@@ -170,6 +171,31 @@ test('jump hosts are gone over, each with its own host key checked', async () =>
   assert.equal(await ask(await at.link.dialDocker('control')), '!');
   await jump.sshd.kill();
   assert.equal(await codeOf(at.link.dialDocker('bulk')), 'SSH_UNREACHABLE');
+});
+
+test('who names the same host shares one connection, which ends with the last of them', async () => {
+  await using folder = await temporaryFolder();
+  await using sshd = await startSshd(folder.path);
+  await using engine = await startHostileEngine(join(folder.path, 'engine.sock'), (socket) => socket.write('!'));
+  const deps = { log, agentSocket: undefined, acceptNewHostKeys: false };
+  const pool = new SshPool();
+  const destination = { host: 'remote', configFile: sshd.configFile };
+  const open = (): SshLink => new SshLink(deps, destination, { kind: 'socket', path: engine.path }, pool);
+  const first = open();
+  await using second = open();
+  const stream = await first.dialDocker('control');
+  assert.equal(await ask(stream), '!');
+
+  assert.equal(second.health().control.channels, 1);
+  assert.equal(await ask(await second.dialDocker('control')), '!');
+  await first[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+  assert.equal(await ask(await second.dialDocker('control')), '!');
+  assert.equal(second.health().control.connections, 1);
+  await second[Symbol.asyncDispose]();
+  assert.equal(second.health().control.connections, 0);
+  await using third = open();
+  assert.equal(await ask(await third.dialDocker('control')), '!');
 });
 
 test('a port of the remote is reached, and an sshd that forbids it is told apart from a port where nobody is', async () => {

@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { GatewayError, messageOf, toGatewayError } from '../../errors.ts';
+import { GatewayError, messageOf } from '../../errors.ts';
 import type { RemoteFiles } from '../files/remote-files.ts';
 import type { Lane, LinkHealth, RemoteHost } from '../remote.ts';
-import { connectSsh, type SshDeps } from './connect.ts';
-import { isProhibited, SshConnection, type ChannelTarget } from './connection.ts';
+import type { SshDeps } from './connect.ts';
+import { isProhibited, type ChannelTarget } from './connection.ts';
+import type { SshLane } from './lane.ts';
+import { SshPool, type SharedLanes } from './pool.ts';
 import type { SshDestination } from './settings.ts';
 
 /** Where the daemon listens, as seen from the remote host. */
@@ -16,15 +18,15 @@ const PROBE_MS = 10_000;
 /** Nobody listens there: who may dial at all is told that, and who may not is told so. */
 const PROBE_PORT = 1;
 
-/** A remote host over SSH: one connection a lane, opened when it is first needed and again when it was lost. */
+/** A remote host over SSH, by connections that it shares with all others of the pool that name the host alike. */
 export class SshLink implements RemoteHost {
-  readonly #lanes: Record<Lane, SshLane>;
+  readonly #shared: SharedLanes;
   readonly #docker: RemoteDocker;
   #way: ChannelTarget | undefined;
 
-  constructor(deps: SshDeps, destination: SshDestination, docker: RemoteDocker) {
+  constructor(deps: SshDeps, destination: SshDestination, docker: RemoteDocker, pool = new SshPool()) {
+    this.#shared = pool.share(deps, destination);
     this.#docker = docker;
-    this.#lanes = { control: new SshLane(deps, destination), bulk: new SshLane(deps, destination) };
   }
 
   get dockerSocket(): string {
@@ -32,25 +34,26 @@ export class SshLink implements RemoteHost {
   }
 
   async dialDocker(lane: Lane): Promise<Duplex> {
-    const connection = await this.#lanes[lane].connection();
-    if (this.#way !== undefined && this.#way !== this.#docker) return connection.open(this.#way);
+    const there = this.#shared.lanes[lane];
+    if (this.#way !== undefined && this.#way !== this.#docker) return there.open(this.#way);
+    const connection = await there.connection();
     try {
       const channel = await connection.open(this.#docker);
       this.#way = this.#docker;
       return channel;
     } catch (error) {
       if (!connection.alive || (error instanceof GatewayError && error.code === 'SSH_UNREACHABLE')) throw error;
-      return this.#dialOtherwise(connection, error);
+      return this.#dialOtherwise(there, error);
     }
   }
 
   async dialPort(port: number): Promise<Duplex> {
-    const connection = await this.#lanes.bulk.connection();
+    const connection = await this.#shared.lanes.bulk.connection();
     return connection.open({ kind: 'tcp', host: '127.0.0.1', port });
   }
 
   async openFiles(): Promise<RemoteFiles> {
-    const connection = await this.#lanes.bulk.connection();
+    const connection = await this.#shared.lanes.bulk.connection();
     return connection.openFiles();
   }
 
@@ -70,15 +73,16 @@ export class SshLink implements RemoteHost {
   }
 
   health(): Record<Lane, LinkHealth> {
-    return { control: this.#lanes.control.health(), bulk: this.#lanes.bulk.health() };
+    const { control, bulk } = this.#shared.lanes;
+    return { control: control.health(), bulk: bulk.health() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#lanes.control.close(), this.#lanes.bulk.close()]);
+    await this.#shared[Symbol.asyncDispose]();
   }
 
   /** Of a unix socket sshd doesn't say whether it forbids it or nobody is there, so Docker's own client at the remote is asked. */
-  async #dialOtherwise(connection: SshConnection, refusal: unknown): Promise<Duplex> {
+  async #dialOtherwise(lane: SshLane, refusal: unknown): Promise<Duplex> {
     const why = messageOf(refusal);
     if (this.#docker.kind === 'tcp') {
       const { host, port } = this.#docker;
@@ -93,18 +97,18 @@ export class SshLink implements RemoteHost {
     const { path } = this.#docker;
     // Its settings are the remote user's own; only another socket than the usual one has to be named.
     const command = path === USUAL_SOCKET ? DIAL_STDIO : `docker --host ${quote(`unix://${path}`)} system dial-stdio`;
-    if (!(await this.#answers(connection, command)))
+    if (!(await this.#answers(lane, command)))
       throw new GatewayError(
         'DOCKER_UNAVAILABLE',
         `the remote host doesn't open ${path} (nobody listens there, the user may not, or sshd has AllowStreamLocalForwarding off), and \`${DIAL_STDIO}\` reaches no daemon there either`,
         { cause: refusal },
       );
     this.#way = { kind: 'command', command };
-    return connection.open(this.#way);
+    return lane.open(this.#way);
   }
 
-  async #answers(connection: SshConnection, command: string): Promise<boolean> {
-    const channel = await connection.open({ kind: 'command', command });
+  async #answers(lane: SshLane, command: string): Promise<boolean> {
+    const channel = await lane.open({ kind: 'command', command });
     const timer = setTimeout(() => channel.close(), PROBE_MS);
     try {
       channel.end('GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n');
@@ -114,62 +118,6 @@ export class SshLink implements RemoteHost {
     } finally {
       clearTimeout(timer);
     }
-  }
-}
-
-/** At most one connection at a time, which is opened by whoever needs it first. */
-class SshLane {
-  readonly #deps: SshDeps;
-  readonly #destination: SshDestination;
-  #connection: SshConnection | undefined;
-  #opening: Promise<SshConnection> | undefined;
-  #isClosed = false;
-  #health: Omit<LinkHealth, 'channels'> = { state: 'down', since: new Date().toISOString() };
-
-  constructor(deps: SshDeps, destination: SshDestination) {
-    this.#deps = deps;
-    this.#destination = destination;
-  }
-
-  connection(): Promise<SshConnection> {
-    if (this.#connection?.alive) return Promise.resolve(this.#connection);
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = undefined;
-    });
-    return this.#opening;
-  }
-
-  health(): LinkHealth {
-    return { ...this.#health, channels: this.#connection?.channels ?? 0 };
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#opening?.catch(() => undefined);
-    await this.#connection?.close();
-  }
-
-  async #open(): Promise<SshConnection> {
-    if (this.#isClosed) throw new GatewayError('SHUTTING_DOWN', 'the docker proxy is ending');
-    this.#turn('connecting');
-    try {
-      const connection = new SshConnection(await connectSsh(this.#deps, this.#destination));
-      this.#connection = connection;
-      this.#turn('connected');
-      this.#deps.log.info({ host: this.#destination.host }, 'SSH is connected');
-      void connection.closed.then(() => {
-        this.#turn('down', 'the connection was lost');
-        if (!this.#isClosed) this.#deps.log.warn({ host: this.#destination.host }, 'SSH is lost');
-      });
-      return connection;
-    } catch (error) {
-      this.#turn('down', toGatewayError(error).message);
-      throw error;
-    }
-  }
-
-  #turn(state: LinkHealth['state'], lastError?: string): void {
-    this.#health = { state, since: new Date().toISOString(), ...(lastError === undefined ? {} : { lastError }) };
   }
 }
 
