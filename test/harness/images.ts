@@ -37,6 +37,14 @@ export async function ensureStandIns(docker: Docker): Promise<{ postgres: string
   return images;
 }
 
+/** testcontainers' Ryuk, which removes what its users leave behind, on the image of the desktop. */
+export async function ensureRyuk(docker: Docker): Promise<string> {
+  const tag = 'nekogate/ryuk:stand-in';
+  const folder = join(ROOT, 'test/fixtures/stand-ins');
+  await docker.run(['build', '--file', join(folder, 'ryuk.Dockerfile'), '--tag', tag, folder]);
+  return tag;
+}
+
 /** The profile of a desktop's container, as `--security-opt` takes it from a file. */
 export const SECCOMP_FILE = join(ROOT, 'images/desktop/seccomp.json');
 

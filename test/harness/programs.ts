@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
@@ -14,9 +15,9 @@ export interface Program extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** `nekogate ARGS…` as a process of its own, as a user starts it; disposing of it ends it. */
-export function startProgram(args: readonly string[], env: Record<string, string>): Program {
-  const child = execa(process.execPath, [CLI, ...args], {
+/** `nekogate ARGS…` as a process of its own, as a user starts it, or another program of Node's; disposing of it ends it. */
+export function startProgram(args: readonly string[], env: Record<string, string>, file = CLI): Program {
+  const child = execa(process.execPath, [file, ...args], {
     env,
     all: true,
     buffer: false,
@@ -44,7 +45,8 @@ export function startProgram(args: readonly string[], env: Record<string, string
         const match = pattern.exec(output);
         if (match) return match;
         const ended = await Promise.race([once(child.all, 'data').then(() => false), exited.then(() => true)]);
-        if (ended && !pattern.test(output)) throw new Error(`nekogate ${args.join(' ')} ended first: ${output}`);
+        if (ended && !pattern.test(output))
+          throw new Error(`${basename(file)} ${args.join(' ')} ended first: ${output}`);
       }
     },
     async [Symbol.asyncDispose]() {
