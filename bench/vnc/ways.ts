@@ -12,7 +12,7 @@ import { connectApi, findAdminToken } from '../../src/cli/api.ts';
 import { readEnvironment } from '../../src/config.ts';
 import { bytesOf } from '../../src/websocket/frames.ts';
 import { until } from '../../test/harness/house.ts';
-import { freePort } from '../../test/harness/ports.ts';
+import { canConnect, freePort } from '../../test/harness/ports.ts';
 import { webSocketUrl } from '../../test/harness/scripted-agent.ts';
 import { GREETING, LOGIN, SERVER_INIT } from './talk.ts';
 
@@ -199,19 +199,6 @@ async function startProcess(program: string, args: string[]): Promise<StartedPro
       await exited;
     },
   };
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    // Not yet.
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 function fileOf(name: string): string {

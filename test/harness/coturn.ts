@@ -2,13 +2,14 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { TurnServers } from '../../src/agent/turn.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownAddress } from './own-address.ts';
+import { canConnect } from './ports.ts';
 
 const READY_TRIES_MAX = 200;
 
@@ -80,13 +81,7 @@ async function freePort(address: string): Promise<number> {
 
 async function untilListening(address: string, port: number, output: () => string): Promise<void> {
   for (let tries = 0; tries < READY_TRIES_MAX; tries += 1) {
-    const socket = connect(port, address);
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isOpen) return;
+    if (await canConnect(port, address)) return;
     await sleep(50);
   }
   throw new Error(`coturn does not listen: ${output()}`);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 
 /** Has the server listen on loopback; resolves with the port that it was given. */
 export async function listenOnAnyPort(server: Server): Promise<number> {
@@ -17,4 +17,18 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** Whether somebody listens there. */
+export async function canConnect(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // Nobody, or not yet.
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { freePort } from './ports.ts';
+import { canConnect, freePort } from './ports.ts';
 
 const SSHD = '/usr/sbin/sshd';
 const START_MS = 10_000;
@@ -105,7 +104,7 @@ async function listen(configFile: string, port: number): Promise<ChildProcess> {
   let log = '';
   sshd.stderr.on('data', (text: Buffer) => (log += text.toString()));
   const deadline = Date.now() + START_MS;
-  while (!(await isListening(port))) {
+  while (!(await canConnect(port))) {
     if (sshd.exitCode !== null || Date.now() > deadline) {
       sshd.kill('SIGKILL');
       throw new Error(`sshd did not start: ${log}`);
@@ -113,18 +112,6 @@ async function listen(configFile: string, port: number): Promise<ChildProcess> {
     await sleep(START_POLL_MS);
   }
   return sshd;
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = createConnection(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 /** The listener first, then the process of each connection, which would outlive it. Idempotent. */

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createConnection, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { isLoopback, joinHostPort } from '../../net/address.ts';
 import { GatewayError } from '../../errors.ts';
 import { claimSocket } from '../../process/socket-claim.ts';
+import { createStreamServer } from '../streams/server.ts';
 import { serveConnection, type ConnectionDeps } from './connection.ts';
 
 export type DoorAddress = { kind: 'socket'; path: string } | { kind: 'tcp'; host: string; port: number };
@@ -20,22 +21,15 @@ export interface Door extends AsyncDisposable {
 
 /** @throws GatewayError CONFLICT when another proxy has the address, BAD_REQUEST when nobody may have it */
 export async function openDoor(deps: Omit<ConnectionDeps, 'isGuarded'>, address: DoorAddress): Promise<Door> {
-  const clients = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    clients.add(socket);
-    socket.on('error', () => undefined).once('close', () => clients.delete(socket));
+  const { server, close } = createStreamServer(CONNECTIONS_MAX, (socket) => {
     void serveConnection({ ...deps, isGuarded: address.kind === 'tcp' }, socket);
   });
-  server.maxConnections = CONNECTIONS_MAX;
   const release = address.kind === 'socket' ? await listenOnSocket(server, address.path) : undefined;
   if (address.kind === 'tcp') await listenOnTcp(server, address);
   return {
     url: urlOf(server),
     [Symbol.asyncDispose]: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      for (const client of clients) client.destroy();
-      await closed;
+      await close();
       await release?.();
     },
   };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
+import { createStreamServer, type StreamServer } from '../streams/server.ts';
 import type { Wish } from './asked.ts';
 
 /** One published port on this machine. */
@@ -77,25 +78,11 @@ async function openServer(
   address: string,
   port: number,
   onConnection: (socket: Socket) => void,
-): Promise<{ server: Server; close: () => Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
-    onConnection(socket);
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.listen({ host: address, port, ipv6Only: true });
-  await once(server, 'listening');
-  return {
-    server,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-  };
+): Promise<StreamServer> {
+  const opened = createStreamServer(CONNECTIONS_MAX, onConnection);
+  opened.server.listen({ host: address, port, ipv6Only: true });
+  await once(opened.server, 'listening');
+  return opened;
 }
 
 function portOf(server: Server): number {
