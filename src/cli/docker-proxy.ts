@@ -8,6 +8,7 @@ import type { Environment } from '../config.ts';
 import { FLUSH_PATH, STATUS_PATH } from '../docker-proxy/planner.ts';
 import { ProxyStatus, startDockerProxy, type DockerProxy } from '../docker-proxy/proxy.ts';
 import type { DoorAddress } from '../docker-proxy/door/door.ts';
+import { LIMITS } from '../docker-proxy/limits.ts';
 import type { SshDeps } from '../docker-proxy/ssh/connect.ts';
 import { SshLink, type RemoteDocker } from '../docker-proxy/ssh/link.ts';
 import { SshPool } from '../docker-proxy/ssh/pool.ts';
@@ -31,7 +32,8 @@ const USAGE = `usage: nekogate docker-proxy --ssh USER@HOST [--socket PATH | --l
   --listen ADDRESS:PORT
                       on TCP instead, of the loopback only: every program of this machine can use it then
   --allow-path PATH   a local folder of which containers may get something by -v; may be given again; all folders when it isn't
-  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker, AllowedPaths; options win over it.
+  --config FILE       JSON with ListenAddr, SSHUser, SSHHost, SSHKeyPath, RemoteDocker, AllowedPaths, MaxConnections, MaxPorts,
+                      MaxFolders; options win over it.
                       Contexts, by name, have the same members: each is a host of its own, with a socket docker-proxy-NAME.sock
   --context NAME      for status, flush and context: the one of these that is meant
 
@@ -47,6 +49,9 @@ const Context = z.strictObject({
   SSHKeyPath: z.string().optional(),
   RemoteDocker: z.string().optional(),
   AllowedPaths: z.array(z.string()).optional(),
+  MaxConnections: z.int().min(1).max(65_536).optional(),
+  MaxPorts: z.int().min(0).max(65_536).optional(),
+  MaxFolders: z.int().min(0).max(65_536).optional(),
 });
 type Context = z.infer<typeof Context>;
 
@@ -98,6 +103,9 @@ export async function runDockerProxy(args: string[], environment: Environment): 
     SSHKeyPath: values['ssh-key'] ?? alone.SSHKeyPath,
     RemoteDocker: values['remote-docker'] ?? alone.RemoteDocker,
     AllowedPaths: values['allow-path'] ?? alone.AllowedPaths,
+    MaxConnections: alone.MaxConnections,
+    MaxPorts: alone.MaxPorts,
+    MaxFolders: alone.MaxFolders,
   };
   const wanted: Wanted[] = Object.entries(contexts).map(([key, context]) => ({
     context,
@@ -138,7 +146,12 @@ async function startProxy(
   const docker = parseRemoteDocker(RemoteDocker);
   const user = destination.user ?? SSHUser;
   const remote = new SshLink(deps, { ...destination, user, keyFile: SSHKeyPath, configFile }, docker, deps.pool);
-  const proxy = await startDockerProxy(remote, { address, dataDir, allowedPaths: AllowedPaths, log: deps.log });
+  const limits = {
+    connections: context.MaxConnections ?? LIMITS.connections,
+    ports: context.MaxPorts ?? LIMITS.ports,
+    folders: context.MaxFolders ?? LIMITS.folders,
+  };
+  const proxy = await startDockerProxy(remote, { address, dataDir, allowedPaths: AllowedPaths, limits, log: deps.log });
   process.stdout.write(`export DOCKER_HOST=${proxy.url}\n`);
   return proxy;
 }
@@ -179,6 +192,8 @@ async function showStatus(address: DoorAddress, asJson: boolean): Promise<number
     process.stdout.write(
       `ssh ${lane}\t${state} since ${since}\t${channels} channels of ${connections} connections${lastError === undefined ? '' : `\t${lastError}`}\n`,
     );
+  const limits = Object.entries(status.limits).map(([kind, { now, max }]) => `${now} of ${max} ${kind}`);
+  process.stdout.write(`${limits.join('\t')}\n`);
   for (const forward of status.forwards) {
     const local = forward.failure ?? `${forward.address || 'localhost'}:${forward.localPort ?? '-'}`;
     const line = [

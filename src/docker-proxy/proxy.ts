@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { openDoor, type DoorAddress } from './door/door.ts';
@@ -9,7 +10,8 @@ import { Folders } from './files/folders.ts';
 import { createPlanner } from './planner.ts';
 import { PortChoices } from './ports/choices.ts';
 import { Forwards } from './ports/forwards.ts';
-import type { RemoteHost } from './remote.ts';
+import { LIMITS, type Limits } from './limits.ts';
+import type { Lane, RemoteHost } from './remote.ts';
 
 export interface DockerProxyOptions {
   address: DoorAddress;
@@ -17,6 +19,8 @@ export interface DockerProxyOptions {
   dataDir: string;
   /** Local folders of which containers may get something; all when it is left out. */
   allowedPaths?: readonly string[] | undefined;
+  /** LIMITS unless given. */
+  limits?: Limits;
   log: Logger;
 }
 
@@ -34,9 +38,12 @@ const Link = z.object({
   lastError: z.string().optional(),
 });
 
+const Use = z.object({ now: z.number(), max: z.number() });
+
 /** What `GET /_nekogate/status` answers. */
 export const ProxyStatus = z.object({
   ssh: z.object({ control: Link, bulk: Link }),
+  limits: z.object({ connections: Use, ports: Use, folders: Use }),
   forwards: z.array(
     z.object({
       container: z.string(),
@@ -65,25 +72,37 @@ export type ProxyStatus = z.infer<typeof ProxyStatus>;
 
 /** Resolves once clients may knock, whether or not the remote host can be reached by then. The proxy owns the remote. */
 export async function startDockerProxy(remote: RemoteHost, options: DockerProxyOptions): Promise<DockerProxy> {
-  const { address, dataDir, log } = options;
+  const { address, dataDir, limits: max = LIMITS, log } = options;
   await using opening = new AsyncDisposableStack();
   opening.use(remote);
   const owner = await readOwner(dataDir);
   const engine = new Engine(() => remote.dialDocker('control'));
   const choices = await PortChoices.open(join(dataDir, 'docker-proxy-ports.json'), log);
-  const forwards = new Forwards({ engine, remote, choices, owner, log });
+  const forwards = new Forwards({ engine, remote, choices, owner, portsMax: max.ports, log });
   opening.defer(() => forwards.stop());
-  const folders = new Folders({ engine, remote, owner, memoryDir: join(dataDir, 'docker-proxy-folders'), log });
-  opening.defer(() => folders.stop());
-  const status = (): ProxyStatus => ({
-    ssh: remote.health(),
-    forwards: forwards.status(),
-    folders: folders.status(),
+  const folders = new Folders({
+    engine,
+    remote,
+    owner,
+    memoryDir: join(dataDir, 'docker-proxy-folders'),
+    foldersMax: max.folders,
+    log,
   });
+  opening.defer(() => folders.stop());
+  const status = (): ProxyStatus => {
+    const shown = { forwards: forwards.status(), folders: folders.status() };
+    const limits = {
+      connections: { now: door.connections(), max: max.connections },
+      ports: { now: shown.forwards.length, max: max.ports },
+      folders: { now: shown.folders.length, max: max.folders },
+    };
+    return { ssh: remote.health(), limits, ...shown };
+  };
   const ownSocket = address.kind === 'socket' ? address.path : undefined;
   const sources = { remote, owner, ownSocket, allowedPaths: options.allowedPaths };
   const planner = createPlanner({ engine, forwards, folders, sources, owner, status });
-  const door = opening.use(await openDoor({ dialDocker: (lane) => remote.dialDocker(lane), planner, log }, address));
+  const dialDocker = (lane: Lane): Promise<Duplex> => remote.dialDocker(lane);
+  const door = opening.use(await openDoor({ dialDocker, planner, connectionsMax: max.connections, log }, address));
   const owned = opening.move();
   return { url: door.url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -343,3 +343,23 @@ test('where sshd forwards no unix sockets and allows few sessions, ports, follow
   await at.run('stop', '--time', '0', 'proxied-web');
   await followed;
 });
+
+test("what goes beyond a context's limits is refused in Docker's own style, until there is room", async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy({ limits: { connections: 100, ports: 1, folders: 1 } });
+  for (const name of ['one', 'two']) await mkdir(join(at.folder, name));
+  const volumes = ['one', 'two'].flatMap((name) => ['--volume', `${at.folder}/${name}:/${name}`]);
+  await at.run('run', '--detach', '--name', 'proxied-first', '--publish', '80', ...SERVE);
+
+  const port = await at.run('run', '--detach', '--name', 'proxied-second', '--publish', '80', ...SERVE).catch(String);
+  const folder = await at.run('run', '--detach', '--name', 'proxied-third', ...volumes, ...SERVE).catch(String);
+
+  assert.include(port, 'Error response from daemon: no more ports: the docker proxy has 1 at once at most (MaxPorts');
+  assert.include(
+    folder,
+    'Error response from daemon: no more folders: the docker proxy has 1 at once at most (MaxFolders',
+  );
+  assert.equal(await at.direct.run(['ps', '--filter', 'name=proxied-', '--format', '{{.Names}}']), 'proxied-first');
+  await at.run('rm', '--force', 'proxied-first');
+  await at.run('start', 'proxied-second');
+});

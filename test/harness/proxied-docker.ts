@@ -27,7 +27,9 @@ export interface ProxiedSetting extends AsyncDisposable {
   direct: Docker;
   /** The daemon through the proxy. */
   docker: Docker;
-  openProxy(choice?: { docker?: RemoteDocker } & Pick<DockerProxyOptions, 'allowedPaths'>): Promise<DockerProxy>;
+  openProxy(
+    choice?: { docker?: RemoteDocker } & Pick<DockerProxyOptions, 'allowedPaths' | 'limits'>,
+  ): Promise<DockerProxy>;
   run(...args: string[]): Promise<string>;
 }
 
@@ -37,7 +39,7 @@ export async function setUpProxied(sshdSettings: readonly string[] = []): Promis
   const direct = dockerAt(inject('dockerHost'));
   const { path: folder } = opening.use(await temporaryFolder());
   const sshd = opening.use(await startSshd(folder, sshdSettings));
-  const openProxy: ProxiedSetting['openProxy'] = ({ docker: at, allowedPaths } = {}) =>
+  const openProxy: ProxiedSetting['openProxy'] = ({ docker: at, ...options } = {}) =>
     startDockerProxy(
       new SshLink(
         { log, agentSocket: undefined, acceptNewHostKeys: false },
@@ -47,7 +49,7 @@ export async function setUpProxied(sshdSettings: readonly string[] = []): Promis
       {
         address: { kind: 'socket', path: join(folder, 'docker.sock') },
         dataDir: join(folder, 'data'),
-        allowedPaths,
+        ...options,
         log,
       },
     );

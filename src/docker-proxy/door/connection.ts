@@ -23,6 +23,8 @@ export interface ConnectionDeps {
   planner: Planner;
   /** On TCP, where web pages could knock. */
   isGuarded: boolean;
+  /** What the daemon's calls are answered instead, for a client that is one too many. */
+  refusal: GatewayError | undefined;
   log: Logger;
 }
 
@@ -65,6 +67,7 @@ class ClientConnection {
     if (came.kind === 'end') return false;
     const request = came.kind === 'head' ? parseRequestHead(came.bytes) : undefined;
     if (request === undefined || requestFraming(request).kind === 'unframed') {
+      if (this.#deps.refusal) return this.#refuse(this.#deps.refusal);
       return this.#passUnread(came.kind === 'head' ? came.bytes : Buffer.alloc(0));
     }
     const refusal = this.#deps.isGuarded ? refuseBrowsers(request) : undefined;
@@ -76,7 +79,7 @@ class ClientConnection {
       await this.#answer(status, body);
       return false;
     }
-    return this.#pass(request, call);
+    return this.#deps.refusal ? this.#refuse(this.#deps.refusal) : this.#pass(request, call);
   }
 
   /** Not understood, so not touched: HTTP/2 by prior knowledge, and whatever comes next. */

@@ -13,6 +13,8 @@ import {
   trickle,
   type HostileEngine,
 } from '../../../test/harness/hostile-engine.ts';
+import { until } from '../../../test/harness/house.ts';
+import type { Call } from '../http/call.ts';
 import { openDoor, type Door, type DoorAddress } from './door.ts';
 import type { Planner } from './plan.ts';
 
@@ -29,14 +31,16 @@ interface Setting extends AsyncDisposable {
 
 async function setUp(
   onData: (socket: Socket, sofar: Buffer, connection: number) => void,
-  { planner = PASS, address }: { planner?: Planner; address?: DoorAddress } = {},
+  { planner = PASS, address, ...limits }: { planner?: Planner; address?: DoorAddress; connectionsMax?: number } = {},
 ): Promise<Setting> {
   await using opening = new AsyncDisposableStack();
   const { path: folder } = opening.use(await temporaryFolder());
   const engine = opening.use(await startHostileEngine(join(folder, 'engine.sock'), onData));
   const path = join(folder, 'door.sock');
   const dialDocker = (): Promise<Awaited<ReturnType<HostileEngine['dial']>>> => engine.dial();
-  const door = opening.use(await openDoor({ dialDocker, planner, log }, address ?? { kind: 'socket', path }));
+  const door = opening.use(
+    await openDoor({ dialDocker, planner, log, ...limits }, address ?? { kind: 'socket', path }),
+  );
   const owned = opening.move();
   return { engine, door, path, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -198,6 +202,30 @@ test('a daemon that answers before it has read a big body, and hangs up, is hear
 
   assert.equal(answer, 'HTTP/1.1 413 Too Big\r\nContent-Length: 3\r\n\r\nbig');
   client.destroy();
+});
+
+test('a client that is one too many is told so until another leaves, and what the proxy answers itself it answers it, too', async () => {
+  const answer = (call: Call): Promise<{ status: number; body: unknown }> | undefined =>
+    call.path[0] === 'own' ? Promise.resolve({ status: 200, body: 'own' }) : undefined;
+  await using at = await setUp(answering([LAST, LAST]), { planner: { ...PASS, answer }, connectionsMax: 1 });
+  const first = createConnection(at.path);
+  await once(first, 'connect');
+  const ask = (path: string): Promise<string> => converse(at.path, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+
+  const refused = await ask('/info');
+  const own = await ask('/own');
+  first.destroy();
+  const served = await until(
+    'there is room',
+    () => ask('/info'),
+    (text) => !text.includes('429'),
+  );
+
+  assert.isTrue(refused.startsWith('HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n'));
+  assert.include(refused, '{"message":"no more connections: the docker proxy has 1 at once at most (MaxConnections');
+  assert.isTrue(own.startsWith('HTTP/1.1 200 OK'));
+  assert.equal(served, LAST);
+  assert.lengthOf(at.engine.received, 1);
 });
 
 test("a daemon that can't be had is told in Docker's own style", async () => {

@@ -5,29 +5,39 @@ import { dirname } from 'node:path';
 import { isLoopback, joinHostPort } from '../../net/address.ts';
 import { GatewayError } from '../../errors.ts';
 import { claimSocket } from '../../process/socket-claim.ts';
+import { LIMITS, tooMany } from '../limits.ts';
 import { createStreamServer } from '../streams/server.ts';
 import { serveConnection, type ConnectionDeps } from './connection.ts';
 
 export type DoorAddress = { kind: 'socket'; path: string } | { kind: 'tcp'; host: string; port: number };
 
-/** Clients at once; one more is hung up on. */
-const CONNECTIONS_MAX = 1000;
+/** Clients beyond the limit who are told so at once; one more is hung up on. */
+const REFUSED_MAX = 100;
 
 /** Where Docker's clients knock. Closing it ends their connections. */
 export interface Door extends AsyncDisposable {
   /** As in DOCKER_HOST. */
   url: string;
+  /** Clients now, with those who are told that there are too many. */
+  connections: () => number;
+}
+
+export interface DoorDeps extends Omit<ConnectionDeps, 'isGuarded' | 'refusal'> {
+  connectionsMax?: number;
 }
 
 /** @throws GatewayError CONFLICT when another proxy has the address, BAD_REQUEST when nobody may have it */
-export async function openDoor(deps: Omit<ConnectionDeps, 'isGuarded'>, address: DoorAddress): Promise<Door> {
-  const { server, close } = createStreamServer(CONNECTIONS_MAX, (socket) => {
-    void serveConnection({ ...deps, isGuarded: address.kind === 'tcp' }, socket);
+export async function openDoor(deps: DoorDeps, address: DoorAddress): Promise<Door> {
+  const { connectionsMax = LIMITS.connections } = deps;
+  const { server, connections, close } = createStreamServer(connectionsMax + REFUSED_MAX, (socket) => {
+    const refusal = connections() > connectionsMax ? tooMany('connections', connectionsMax) : undefined;
+    void serveConnection({ ...deps, isGuarded: address.kind === 'tcp', refusal }, socket);
   });
   const release = address.kind === 'socket' ? await listenOnSocket(server, address.path) : undefined;
   if (address.kind === 'tcp') await listenOnTcp(server, address);
   return {
     url: urlOf(server),
+    connections,
     [Symbol.asyncDispose]: async () => {
       await close();
       await release?.();

@@ -1,12 +1,15 @@
 import type { Logger } from 'pino';
 import type { Engine, Listed } from '../engine.ts';
 import { follow } from '../follow.ts';
+import { tooMany } from '../limits.ts';
 import type { RemoteHost } from '../remote.ts';
 import { readCarried, type Carried } from './carried.ts';
 import { listMemories } from './memory.ts';
 import { SyncedFolder, type FolderStatus } from './synced-folder.ts';
 
 export interface FoldersDeps {
+  /** In step at once. */
+  foldersMax: number;
   engine: Engine;
   remote: Pick<RemoteHost, 'openFiles'>;
   owner: string;
@@ -59,6 +62,7 @@ export class Folders {
     const carried = readCarried(container?.Config.Labels, owner);
     if (container === undefined || carried.every(({ folder }) => folder === undefined)) return undefined;
     const { Id: id } = container;
+    this.#refuseMore(carried);
     this.#carried.set(id, carried);
     this.#holds.set(id, (this.#holds.get(id) ?? 0) + 1);
     const release = async (): Promise<void> => {
@@ -75,6 +79,14 @@ export class Folders {
       throw error;
     }
     return { release };
+  }
+
+  /** Those count that are in step or are about to be. @throws GatewayError TOO_MANY_REQUESTS */
+  #refuseMore(carried: Carried): void {
+    const { foldersMax } = this.#deps;
+    const held = [...this.#holds.keys()].flatMap((id) => this.#carried.get(id) ?? []);
+    const places = [...held, ...carried].flatMap(({ folder }) => folder?.remoteRoot ?? []);
+    if (new Set([...this.#open.keys(), ...places]).size > foldersMax) throw tooMany('folders', foldersMax);
   }
 
   /** Which container is meant, for `settle`, after it is gone too. */

@@ -69,7 +69,8 @@ async function setUp(localPort: number): Promise<Setting> {
     dialPort: async (port: number) => createConnection({ port, host: '127.0.0.1', allowHalfOpen: true }),
   };
   const choices = await PortChoices.open(join(path, 'ports.json'), log);
-  const forwards = new Forwards({ engine: new Engine(() => daemon.dial()), remote, choices, owner: OWNER, log });
+  const engine = new Engine(() => daemon.dial());
+  const forwards = new Forwards({ engine, remote, choices, owner: OWNER, portsMax: 100, log });
   opening.defer(() => forwards.stop());
   const owned = opening.move();
   return {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { GatewayError, toGatewayError } from '../../errors.ts';
 import type { Engine, Inspected } from '../engine.ts';
 import { follow } from '../follow.ts';
+import { tooMany } from '../limits.ts';
 import type { RemoteHost } from '../remote.ts';
 import { ByteReader } from '../streams/byte-reader.ts';
 import { reset, splice } from '../streams/splice.ts';
@@ -16,6 +17,8 @@ export interface ForwardsDeps {
   choices: PortChoices;
   /** Whose containers these are, by their label. */
   owner: string;
+  /** Published at once. */
+  portsMax: number;
   log: Logger;
 }
 
@@ -174,7 +177,7 @@ export class Forwards {
     try {
       await bind();
     } catch (error) {
-      if (!(error instanceof GatewayError) || error.code !== 'PORT_TAKEN') throw error;
+      if (!(error instanceof GatewayError) || !['PORT_TAKEN', 'TOO_MANY_REQUESTS'].includes(error.code)) throw error;
       // Perhaps it is taken for a container that has just ended, and the event of that is still on its way.
       await Promise.all([...this.#forwards.keys()].filter((id) => id !== container.Id).map((id) => this.#look(id)));
       await bind();
@@ -204,12 +207,24 @@ export class Forwards {
         list?.[0] === undefined ? [] : [[normalPort(port), Number(list[0].HostPort)] as const],
       ),
     );
-    if (forward.listeners.length === 0) forward.listeners = await this.#listen(id, forward);
+    if (forward.listeners.length === 0) {
+      this.#refuseMore(forward);
+      forward.listeners = await this.#listen(id, forward);
+    }
     forward.failure = undefined;
     choices.set(
       id,
       forward.listeners.map(({ localPort }) => localPort),
     );
+  }
+
+  /** Others count that have their ports or are getting them. @throws GatewayError TOO_MANY_REQUESTS */
+  #refuseMore(forward: Forward): void {
+    const { portsMax } = this.#deps;
+    const counting = [...this.#forwards.values()].filter(
+      (one) => one === forward || one.listeners.length > 0 || one.failure === undefined,
+    );
+    if (counting.flatMap(({ wishes }) => wishes).length > portsMax) throw tooMany('ports', portsMax);
   }
 
   async #listen(id: string, forward: Forward): Promise<Listener[]> {
