@@ -137,11 +137,17 @@ test('a proxy that was killed leaves containers running, and the next one has th
   const shown = await at.run('port', 'proxied-web', '80');
   const port = Number(/:(\d+)/.exec(shown)?.[1]);
   await untilHello(port);
-  const busy = at.run('logs', '--follow', 'proxied-web').catch(String);
+  const flood = execa('/usr/bin/docker', ['exec', 'proxied-web', 'yes'], {
+    env: { DOCKER_HOST: at.docker.host },
+    buffer: false,
+    reject: false,
+  });
+  flood.stdout.resume();
+  await once(flood.stdout, 'data');
 
   first.kill('SIGKILL');
   await first.exited;
-  await busy;
+  assert.notEqual((await flood).exitCode, 0);
   await using second = start();
   await second.until(/export DOCKER_HOST=/);
 
@@ -300,6 +306,35 @@ test('what is asked directly and through the proxy is the same', async () => {
     assert.equal(await ask(at.docker, path), await ask(at.direct, path), path);
 });
 
+test('a container that is made through the proxy is shown as one that is made without it', async () => {
+  await using at = await setUp();
+  await using _proxy = await at.openProxy();
+  await mkdir(join(at.folder, 'work'));
+  const ports = ['--publish', '8080:80', '--publish', '127.0.0.1::81', '--publish', '9000-9002:82', '--publish-all'];
+  const files = [
+    '--volume',
+    `${at.folder}/work:/work:ro`,
+    '--mount',
+    `type=bind,source=${at.folder}/work,target=/again`,
+    '--mount',
+    'type=tmpfs,target=/scratch',
+  ];
+  const limits = ['--ulimit', 'nofile=1024', '--label', 'own=1', '--restart', 'unless-stopped', '--memory', '64m'];
+  // Mounts are in no order.
+  const format =
+    '{{json .Config}}\n{{json .HostConfig}}\n{{json .NetworkSettings.Ports}}{{range .Mounts}}\n{{json .}}{{end}}';
+  const make = async (docker: Docker, name: string): Promise<string[]> => {
+    await docker.run(['create', '--hostname', 'same', '--name', name, ...ports, ...files, ...limits, ...SERVE]);
+    const inspected = await docker.run(['inspect', '--format', format, name]);
+    const listed = await docker.run(['ps', '--all', '--filter', `name=${name}`, '--format', '{{.Ports}},{{.Mounts}}']);
+    return [...inspected.split('\n'), ...listed.split(',')].toSorted();
+  };
+
+  const [direct, proxied] = [await make(at.direct, 'proxied-direct'), await make(at.docker, 'proxied-through')];
+
+  assert.deepEqual(proxied, direct);
+});
+
 test('a daemon on TCP of the remote host is reached, and ports follow through rename and prune', async () => {
   await using at = await setUp();
   const daemon = createServer({ allowHalfOpen: true }, (socket) => {
@@ -362,4 +397,16 @@ test("what goes beyond a context's limits is refused in Docker's own style, unti
   assert.equal(await at.direct.run(['ps', '--filter', 'name=proxied-', '--format', '{{.Names}}']), 'proxied-first');
   await at.run('rm', '--force', 'proxied-first');
   await at.run('start', 'proxied-second');
+});
+
+test('where sshd forwards no TCP a start with published ports is refused with the reason, and all else works', async () => {
+  await using at = await setUp(['AllowTcpForwarding no', 'AllowStreamLocalForwarding yes']);
+  await using _proxy = await at.openProxy();
+
+  const failure = await at.run('run', '--detach', '--name', 'proxied-web', '--publish', '80', ...SERVE).catch(String);
+
+  assert.include(failure, 'Error response from daemon: sshd forbids TCP forwarding (AllowTcpForwarding)');
+  assert.equal(await at.run('inspect', '--format', '{{.State.Status}}', 'proxied-web'), 'created');
+  await at.run('rm', 'proxied-web');
+  await at.run('run', '--detach', '--name', 'proxied-web', ...SERVE);
 });
