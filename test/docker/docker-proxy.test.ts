@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { execa } from 'execa';
 import { assert, test } from 'vitest';
+import { STATUS_PATH } from '../../src/docker-proxy/planner.ts';
+import { ProxyStatus } from '../../src/docker-proxy/proxy.ts';
 import type { Docker } from '../harness/docker.ts';
 import { until } from '../harness/house.ts';
 import { DESKTOP_IMAGE } from '../harness/images.ts';
@@ -369,14 +371,22 @@ test('where sshd forwards no unix sockets and allows few sessions, ports, follow
   const cat = ['--rm', '--interactive', '--network', NETWORK, '--entrypoint', 'cat', DESKTOP_IMAGE];
 
   const inputs = ['a', 'b', 'c'];
+  const health = async (): Promise<ProxyStatus['ssh']['control']> => {
+    const socket = at.docker.host.replace('unix://', '');
+    const { stdout } = await execa('curl', ['--silent', '--unix-socket', socket, `http://docker${STATUS_PATH}`]);
+    return ProxyStatus.parse(JSON.parse(stdout)).ssh.control;
+  };
   const echoed = await Promise.all(
     inputs.map((input) => at.docker.run(['run', '--name', `proxied-cat-${input}`, ...cat], { input })),
   );
 
   assert.deepEqual(echoed, inputs);
   assert.equal(await untilHello(port), 'hello\n');
+  assert.isAbove((await health()).connections, 1);
   await at.run('stop', '--time', '0', 'proxied-web');
   await followed;
+  // The proxy's own two, on as many connections at most, and one more for the next who needs it.
+  await until('all others are gone', health, ({ channels, connections }) => channels === 2 && connections <= 3);
 });
 
 test("what goes beyond a context's limits is refused in Docker's own style, until there is room", async () => {

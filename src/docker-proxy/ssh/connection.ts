@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type ssh2 from 'ssh2';
 import type { ClientChannel } from 'ssh2';
 import { GatewayError } from '../../errors.ts';
@@ -83,14 +83,16 @@ export class SshConnection {
       });
     }
     this.#channels.add(channel);
-    const onEnd = (): void => {
+    channel.once('close', () => {
       if (this.#channels.delete(channel)) release();
-    };
-    channel.once('close', onEnd);
-    channel.on('error', () => {
-      onEnd();
-      channel.close();
     });
+    channel.on('error', () => channel.close());
+    // ssh2's own leaves the channel to be read to its end, and doesn't say that it is closed before.
+    channel.destroy = () => {
+      channel.close();
+      Duplex.prototype.destroy.call(channel);
+      return channel;
+    };
     // Nobody reads it, and unread it would hold up the channel.
     channel.stderr.resume();
     return channel;

@@ -11,6 +11,7 @@ import { pino } from 'pino';
 import { assert, test } from 'vitest';
 import { temporaryFolder } from '../../../test/harness/folder.ts';
 import { readAll, startHostileEngine, type HostileEngine } from '../../../test/harness/hostile-engine.ts';
+import { until } from '../../../test/harness/house.ts';
 import { listenOnAnyPort } from '../../../test/harness/ports.ts';
 import { makeKey, startSshd, type Sshd } from '../../../test/harness/sshd.ts';
 import { GatewayError } from '../../errors.ts';
@@ -90,6 +91,25 @@ test('a hundred streams at once are no hundred connections, and sshd refuses non
 
   assert.deepEqual(new Set(await Promise.all(streams.map(ask))), new Set(['!']));
   assert.equal(at.link.health().control.channels, 100);
+});
+
+test('a stream that is let go of is gone, also when nobody has read what came', async () => {
+  await using at = await setUp();
+  const streams = await Promise.all(Array.from({ length: 3 }, () => at.link.dialDocker('control')));
+  await Promise.all(
+    streams.map(async (stream) => {
+      stream.write('anything?');
+      await once(stream, 'readable');
+    }),
+  );
+
+  for (const stream of streams) stream.destroy();
+
+  await until(
+    'no channel is left',
+    async () => at.link.health().control.channels,
+    (count) => count === 0,
+  );
 });
 
 test('when sshd is killed every stream breaks off, and the next one has a new connection', async () => {
