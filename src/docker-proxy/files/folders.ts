@@ -29,6 +29,7 @@ interface Wanted {
   isUp: boolean;
 }
 
+const FULL_ID = /^[0-9a-f]{64}$/;
 const UP = ['running', 'restarting', 'paused'];
 
 /** The folders of an owner's containers: in step while one of them runs, on the remote host while one of them exists. One folder serves all that name it. */
@@ -91,6 +92,8 @@ export class Folders {
 
   /** Which container is meant, for `settle`, after it is gone too. */
   async identify(ref: string): Promise<string | undefined> {
+    // `docker run` waits before it starts: what is carried for it need not be known yet.
+    if (FULL_ID.test(ref)) return ref;
     if (this.#carried.size === 0) return undefined;
     return (await this.#deps.engine.findContainer(ref))?.Id;
   }
