@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -11,6 +12,8 @@ const CLIENT = '/usr/bin/docker';
 /** Where every dockerd listens unless told otherwise. */
 const DEFAULT_HOST = 'unix:///var/run/docker.sock';
 
+/** Of no network that Docker gives out by itself. */
+const OWN_BRIDGE_ADDRESS = '10.213.77.1/24';
 const START_MS = 30_000;
 const START_POLL_MS = 100;
 const LOG_TAIL_LINES = 15;
@@ -58,12 +61,15 @@ async function openPrivate(run: string, host: string): Promise<Docker & AsyncDis
 }
 
 /**
- * A dockerd of a test's own, to be ended and started again beside whichever others there are: it leaves the host's packet filter and
- * default bridge alone, so that published ports are only reached from this host.
+ * A dockerd of a test's own, to be ended and started again beside whichever others there are: it leaves the host's packet filter
+ * alone, so that published ports are only reached from this host, and has a bridge of its own: without one it would remove the others' docker0.
  */
 export async function openOwnDockerd(flags: readonly string[]): Promise<Dockerd> {
   const run = await mkdtemp(join(tmpdir(), 'nekogate-own-docker-'));
-  const beside = ['--iptables=false', '--ip6tables=false', '--bridge=none', ...flags];
+  const bridge = `ng-${randomBytes(4).toString('hex')}`;
+  await execa('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  await execa('ip', ['address', 'add', OWN_BRIDGE_ADDRESS, 'dev', bridge]);
+  const beside = ['--iptables=false', '--ip6tables=false', `--bridge=${bridge}`, ...flags];
   const dockerd = new Dockerd({
     run,
     host: `unix://${join(run, 'docker.sock')}`,
@@ -74,6 +80,7 @@ export async function openOwnDockerd(flags: readonly string[]): Promise<Dockerd>
     // It mounts its data over itself, and one that is killed leaves that.
     await execa('umount', ['--recursive', '--lazy', join(run, 'data')], { reject: false });
     await rm(run, { recursive: true, force: true });
+    await execa('ip', ['link', 'delete', bridge]);
   });
   try {
     await dockerd.start();

@@ -6,6 +6,10 @@ import { WindowFacts } from './window-facts.ts';
 
 /** Time that the window manager and the window's program have for what they are asked; what it is then is the answer. */
 const OBEY_MS = 1000;
+/** What became another one than was asked for counts when it stays so long: a new window may just be placed, or take its first size. */
+const REST_MS = 150;
+/** One that its program keeps changing is answered as it is then. */
+const CHANGES_MAX = 10;
 /** A program that is asked to close may first ask its user, which takes longer. */
 const CLOSE_MS = 2000;
 
@@ -35,6 +39,12 @@ type Request = (typeof REQUESTS)[number];
 
 type Place = Pick<DesktopWindow, 'x' | 'y'>;
 type Size = Pick<DesktopWindow, 'width' | 'height'>;
+
+interface Change {
+  /** Whether it is what was asked for. */
+  fits: (window: DesktopWindow) => boolean;
+  isSame: (one: DesktopWindow, other: DesktopWindow) => boolean;
+}
 
 /** The windows that people see as such; what is asked of them, the window manager is asked for (EWMH 1.5). */
 export class Windows {
@@ -85,7 +95,7 @@ export class Windows {
     const before = await this.#release(id);
     const ask = (at: Place, from: DesktopWindow): Promise<DesktopWindow> => {
       this.#ask(id, '_NET_MOVERESIZE_WINDOW', [STATIC_GRAVITY | HAS_PLACE, at.x, at.y]);
-      return this.#changed(id, (window) => isAt(window, { x, y }) || !isAt(window, from));
+      return this.#changed(id, from, { fits: (window) => isAt(window, { x, y }), isSame: isAt });
     };
     const window = await ask({ x, y }, before);
     const off = { x: x - window.x, y: y - window.y };
@@ -99,7 +109,7 @@ export class Windows {
     const before = await this.#release(id);
     this.#ask(id, '_NET_MOVERESIZE_WINDOW', [STATIC_GRAVITY | HAS_SIZE, 0, 0, width, height]);
     const size = { width, height };
-    return await this.#changed(id, (window) => isSized(window, size) || !isSized(window, before));
+    return await this.#changed(id, before, { fits: (window) => isSized(window, size), isSame: isSized });
   }
 
   /** Resolves with whether it is gone: its program may ask its user first. @throws GatewayError NOT_FOUND */
@@ -163,10 +173,18 @@ export class Windows {
     return await this.#get(id);
   }
 
-  async #changed(id: string, fits: (window: DesktopWindow) => boolean): Promise<DesktopWindow> {
-    const window = await this.#after(id, fits, OBEY_MS);
-    if (!window) throw new GatewayError('NOT_FOUND', `window ${id} was closed meanwhile`);
-    return window;
+  /** As it was asked to be, or as it stays. */
+  async #changed(id: string, before: DesktopWindow, { fits, isSame }: Change): Promise<DesktopWindow> {
+    let last = before;
+    for (let changes = 0; changes < CHANGES_MAX; changes++) {
+      const from = last;
+      const limitMs = changes === 0 ? OBEY_MS : REST_MS;
+      const window = await this.#after(id, (now) => fits(now) || !isSame(now, from), limitMs);
+      if (!window) throw new GatewayError('NOT_FOUND', `window ${id} was closed meanwhile`);
+      if (fits(window) || isSame(window, from)) return window;
+      last = window;
+    }
+    return last;
   }
 
   /** The window once it fits, or as it is at the limit; undefined once it is gone. */
