@@ -9,6 +9,8 @@ const MASKED = 0x80;
 const MASK_BYTES = 4;
 /** What is copied faster than it is written in parts. */
 const COPIED_MAX_BYTES = 4096;
+/** Readers like `ws` take a frame as it is when it lies in what they read at once, 64 KiB, and copy it otherwise. */
+const FRAME_BYTES = 16 * 1024;
 
 interface Connection {
   stream: Duplex;
@@ -24,7 +26,7 @@ export function writeDirectly(socket: WebSocket, connection: Connection): void {
   if (connection.stream instanceof Socket) connections.set(socket, connection);
 }
 
-/** One binary message out of several parts; calls back, once, when nobody needs them any more: the message is out of this process, or copied. */
+/** Writes bytes of a stream in binary messages as it sees fit; calls back, once, when nobody needs them any more: they are out of this process, or copied. */
 export function sendBytes(socket: WebSocket, parts: readonly Uint8Array[], length: number, done: () => void): void {
   const connection = connections.get(socket);
   if (!connection || socket.readyState !== socket.OPEN) {
@@ -32,16 +34,22 @@ export function sendBytes(socket: WebSocket, parts: readonly Uint8Array[], lengt
     return;
   }
   const { stream, isMasked } = connection;
-  const header = headerOf(length, isMasked);
   if (length <= COPIED_MAX_BYTES) {
-    stream.write(Buffer.concat([header, ...parts]), () => done());
+    stream.write(Buffer.concat([headerOf(length, isMasked), ...parts]), () => done());
     return;
   }
   stream.cork();
-  stream.write(header);
-  for (const [index, part] of parts.entries())
-    if (index < parts.length - 1) stream.write(part);
-    else stream.write(part, () => done());
+  // Our own gateway, to which masked frames go, copies none.
+  const frameBytes = isMasked ? length : FRAME_BYTES;
+  let left = length;
+  for (const part of parts)
+    for (let at = 0; at < part.length; at += frameBytes) {
+      const piece = part.subarray(at, at + frameBytes);
+      left -= piece.length;
+      stream.write(headerOf(piece.length, isMasked));
+      if (left > 0) stream.write(piece);
+      else stream.write(piece, () => done());
+    }
   stream.uncork();
 }
 
@@ -57,10 +65,10 @@ export function freeChunk({ buffer, byteLength }: Uint8Array): void {
 function headerOf(length: number, isMasked: boolean): Buffer {
   const mask = isMasked ? MASKED : 0;
   const sizeBytes = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-  const header = Buffer.alloc(2 + sizeBytes + (isMasked ? MASK_BYTES : 0));
+  const header = Buffer.allocUnsafe(2 + sizeBytes + (isMasked ? MASK_BYTES : 0));
   header[0] = BINARY;
   header[1] = mask | (sizeBytes === 0 ? length : sizeBytes === 2 ? 126 : 127);
   if (sizeBytes === 2) header.writeUInt16BE(length, 2);
   if (sizeBytes === 8) header.writeBigUInt64BE(BigInt(length), 2);
-  return header;
+  return header.fill(0, 2 + sizeBytes);
 }
