@@ -70,7 +70,11 @@ test('a gateway that is restarted gets its viewers and sessions back, each viewe
     ({ length }) => length === 1,
   );
   assert.equal(back?.loginId, login.loginId);
-  assert.equal(await stateOf(page), 'live');
+  await until(
+    'the page knows it',
+    () => stateOf(page),
+    (state) => state === 'live',
+  );
   assert.ok(isBlue(await middleOf(page)));
   assert.equal((await sessionOf(house.callApi, sessionId)).state, 'running');
 });
