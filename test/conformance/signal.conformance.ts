@@ -271,6 +271,22 @@ describeRoom('a running connection', { busy: true }, (room) => {
     await media.settle(5);
   });
 
+  test('goes on after a restart by an address that its client told nobody, as browsers do', async () => {
+    const { client, media } = await room().watching();
+    await media.firstKeyFrame;
+
+    media.expectOffer();
+    client.send('signal/restart');
+    const { payload } = await client.next('signal/restart');
+    const candidates = /^a=candidate:.*\r\n/gm;
+    await media.answer(payload.sdp, (sdp) => client.send('signal/answer', { sdp: sdp.replaceAll(candidates, '') }));
+
+    const sofar = media.video.length;
+    await media.until(() => media.video.length > sofar + 30);
+    await media.settle(7);
+    assert.equal(new Set(media.video.map(({ header }) => header.ssrc)).size, 1);
+  });
+
   test('answers the client’s own signal/offer with signal/answer; the picture goes on', async () => {
     const { client, media } = await room().watching();
     await media.firstKeyFrame;

@@ -12,6 +12,7 @@ import {
   useTransportWideCC,
   useTWCC,
 } from 'werift';
+import { checkRestarted } from '../../src/neko/embedded/peer-connection.ts';
 import { startsVp8KeyFrame } from '../../src/neko/embedded/rtp-stream.ts';
 import { decodeOutput, encodeInput, type InputEvent, type OutputEvent } from '../../src/input/data-channel.ts';
 
@@ -111,7 +112,7 @@ export class ReceivedMedia {
     await this.#connection.setLocalDescription(await this.#connection.createAnswer());
     send(this.#connection.localDescription?.sdp ?? '');
     this.#hasOffer = true;
-    if (this.state === 'connected') void this.#connectAnew();
+    if (this.state === 'connected') void checkRestarted(this.#connection);
     for (const candidate of this.#candidates.splice(0)) await this.#add(candidate);
   }
 
@@ -209,12 +210,6 @@ export class ReceivedMedia {
     const transceiver = this.#connection.getTransceivers().find((one) => one.kind === kind);
     if (transceiver === undefined) throw new Error(`no ${kind} is received`);
     return transceiver.receiver;
-  }
-
-  /** werift 0.25 answers an ICE restart but starts no checks for it while DTLS is connected. */
-  async #connectAnew(): Promise<void> {
-    const restarted = this.#connection.dtlsTransports.filter(({ iceTransport }) => iceTransport.state !== 'connected');
-    await Promise.all(restarted.map(({ iceTransport }) => iceTransport.start()));
   }
 
   async #shareMicrophone(): Promise<void> {

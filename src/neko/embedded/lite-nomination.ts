@@ -12,7 +12,8 @@ export interface Check {
 /** Takes the first address that a check comes from, and then whichever the viewer nominates (RFC 8445, section 8.1.1, as a controlled agent). */
 export class LiteNomination {
   #transport: RTCIceTransport | undefined;
-  #hasAddress = false;
+  /** Whose checks have got the media an address: each restart of ICE has a user fragment of its own. */
+  #chosenFor: string | undefined;
 
   /** From here on later nominations are followed. */
   attach(connection: RTCPeerConnection): void {
@@ -21,10 +22,11 @@ export class LiteNomination {
 
   /** Looks at one check before werift does; false when it is for somebody else and must get no answer. */
   admit(check: Check, from: Address): boolean {
-    if (this.#transport === undefined || !isFor(this.#transport.localParameters.usernameFragment, check)) return false;
+    const fragment = this.#transport?.localParameters.usernameFragment;
+    if (fragment === undefined || !isFor(fragment, check)) return false;
     const isNominated = check.attributesKeys.includes('USE-CANDIDATE');
-    if (!this.#hasAddress) {
-      this.#hasAddress = true;
+    if (this.#chosenFor !== fragment) {
+      this.#chosenFor = fragment;
       check.setAttribute('USE-CANDIDATE', null);
     } else if (isNominated) {
       // After werift has made a pair of it.

@@ -57,6 +57,15 @@ export async function offerConnection(network: PeerNetwork, options: ConnectionO
   }
 }
 
+/**
+ * Starts the checks of an ICE restart, once its answer is set: werift 0.25 does not while DTLS is connected, and keeps those that come
+ * in for a start that never is, unless their sender was told of as a candidate. Resolves with the new way; rejects when the connection is closed first.
+ */
+export async function checkRestarted(connection: RTCPeerConnection): Promise<void> {
+  const restarted = connection.iceTransports.filter(({ state }) => state !== 'connected');
+  await Promise.all(restarted.map((transport) => transport.start()));
+}
+
 async function offerOn(port: number, network: PeerNetwork, options: ConnectionOptions): Promise<OfferedConnection> {
   const nomination = network.iceLite ? new LiteNomination() : undefined;
   const connection = createConnection(port, network.iceLite, options, (check, from) => {

@@ -6,7 +6,7 @@ import { BandwidthEstimator } from './bandwidth-estimator.ts';
 import { MediaSender } from './media-sender.ts';
 import type { PacketSource } from './media-source.ts';
 import { PeerFeedback } from './peer-feedback.ts';
-import { type OfferedConnection, offerConnection, type PeerNetwork } from './peer-connection.ts';
+import { checkRestarted, type OfferedConnection, offerConnection, type PeerNetwork } from './peer-connection.ts';
 import { AUDIO, VIDEO } from './pipelines.ts';
 import type { Qualities } from './qualities.ts';
 import {
@@ -178,7 +178,10 @@ export class Peer {
 
   /** Takes the viewer's answer. Rejects when it is none. */
   async accept(sdp: string): Promise<void> {
-    await this.#parts.connection.setRemoteDescription({ type: 'answer', sdp: trimAnswer(sdp) });
+    const { connection } = this.#parts;
+    await connection.setRemoteDescription({ type: 'answer', sdp: trimAnswer(sdp) });
+    if (!this.#isConnected) return;
+    checkRestarted(connection).catch((error: unknown) => this.#logger.debug({ err: error }, 'no way after a restart'));
   }
 
   /** Takes an offer of the viewer's, who wants to send something; resolves with the answer. */
