@@ -169,6 +169,12 @@ test('windows are listed, and one that was launched is moved, sized and brought 
 
 test('the clipboard is written and read, and what is on it can be pasted', async () => {
   await sdk.clickDesktop({ x: 400, y: 300 });
+  // The window manager gives a window the keys a moment after the click.
+  await until(
+    'the window of the text has the keys',
+    () => sdk.listDesktopWindows(),
+    ({ windows }) => windows.some(({ isActive }) => isActive),
+  );
   await sdk.pressDesktopKey({ key: 'ctrl+a' });
 
   await sdk.setDesktopClipboard({ text: 'aus der Ablage ✓' });

@@ -32,6 +32,7 @@ test('a tap clicks, a long press opens the menu, a drag drags and two fingers sc
   await touch(fingers, 'touchStart', at);
   await desktop.untilEvent(({ type }) => type === 'contextmenu');
   await touch(fingers, 'touchEnd');
+  await desktop.untilEvent(({ type }) => type === 'mouseup');
   assert.ok(desktop.events().every(({ type, button }) => type !== 'mousedown' || button === 2));
 
   desktop.forget();

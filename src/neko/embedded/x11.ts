@@ -122,6 +122,8 @@ export class XDisplay implements AsyncDisposable {
 
   async #close(): Promise<void> {
     if (this.#lost !== undefined) return;
+    // Nothing more is asked: what is written behind the end would count as a failure of the connection.
+    this.#lost = new Error('the X connection is closed');
     this.client.terminate();
     await this.lost;
   }
