@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Child } from '../process/child.ts';
+import { untilThere } from '../process/until-there.ts';
 import { displayEnvironment, type DesktopEnvironment } from './environment.ts';
 import type { SessionFolder } from './folder.ts';
 import type { Part } from './keeper.ts';
@@ -61,7 +61,7 @@ export function accessibilityBus(
       const args = [`--config-file=${config}`, '--nofork', '--nopidfile', '--nosyslog'];
       return Child.start(
         { name, file: busDaemon, args, env, cwd: folder.run },
-        (_child, untilExit) => untilThere(accessibilitySocketOf(folder), untilExit),
+        (_child, untilExit) => untilThere(accessibilitySocketOf(folder), READY_POLL_MS, untilExit),
         signal,
       );
     },
@@ -80,15 +80,4 @@ function busConfig(services: string, address: string): string {
   <limit name="max_message_size">${MESSAGE_MAX_BYTES}</limit>
 </busconfig>
 `;
-}
-
-async function untilThere(path: string, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      return await access(path);
-    } catch {
-      // ENOENT until it listens.
-      await sleep(READY_POLL_MS, undefined, { signal });
-    }
-  }
 }

@@ -1,6 +1,6 @@
-import { access, rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { rm } from 'node:fs/promises';
 import { Child } from '../process/child.ts';
+import { untilThere } from '../process/until-there.ts';
 import { baseEnvironment, pulseSocketOf, type DesktopEnvironment } from './environment.ts';
 import type { Part } from './keeper.ts';
 
@@ -29,20 +29,9 @@ export function soundServer(file: string, environment: DesktopEnvironment): Part
       await rm(socket, { force: true });
       return Child.start(
         { name: 'the sound server', file, args, env: baseEnvironment(environment), cwd: environment.folder.run },
-        (_child, untilExit) => untilThere(socket, untilExit),
+        (_child, untilExit) => untilThere(socket, READY_POLL_MS, untilExit),
         signal,
       );
     },
   };
-}
-
-async function untilThere(path: string, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      return await access(path);
-    } catch {
-      // ENOENT until it listens.
-      await sleep(READY_POLL_MS, undefined, { signal });
-    }
-  }
 }

@@ -16,6 +16,8 @@ const CLIPBOARD_MAX_LENGTH = 1_048_576;
 export const FOLDER_ENTRIES_MAX = 10_000;
 /** How long a launch may wait for its window. */
 const LAUNCH_WAIT_MAX_MS = 60_000;
+/** A tool's input in JSON, in bytes; a longer one is refused with MESSAGE_TOO_BIG. A clipboard's text has room in it, whatever its characters. */
+export const TOOL_INPUT_MAX_BYTES = 8 * 1024 * 1024;
 /** A tool's answer in JSON, in bytes; a longer one fails as TOOLS_FAILED. */
 export const TOOL_ANSWER_MAX_BYTES = 8 * 1024 * 1024;
 

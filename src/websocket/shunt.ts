@@ -16,11 +16,9 @@ export type TakeBytes = (parts: readonly Uint8Array[], length: number, release: 
 
 const shunts = new WeakMap<WebSocket, Shunt>();
 
-/** From now on what comes in binary frames goes to `take`; false where the WebSocket has no shunt. Empty frames stay messages of it. */
-export function takeBinary(socket: WebSocket, take: TakeBytes): boolean {
-  const shunt = shunts.get(socket);
-  shunt?.divert(take);
-  return shunt !== undefined;
+/** From now on what comes in binary frames goes to `take`; not where the WebSocket has no shunt. Empty frames stay messages of it. */
+export function takeBinary(socket: WebSocket, take: TakeBytes): void {
+  shunts.get(socket)?.divert(take);
 }
 
 /**

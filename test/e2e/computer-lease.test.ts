@@ -23,11 +23,7 @@ test('a person sees the program drive, takes over halfway, and hands back', asyn
   const watcher = await openProgram(house, sessionId, 'viewer');
   const before = await hashOf(watcher);
   const typing = program.act([HELLO, { type: 'type', text: 'x'.repeat(20_000) }, { type: 'screenshot' }]);
-  await until(
-    'it types',
-    () => hashOf(watcher),
-    (hash) => hash !== before,
-  );
+  await untilItShows(watcher, before);
   await viewer.getByRole('button', { name: 'Take over' }).click();
   const broken = await typing;
   await untilHolder(viewer, 'me');
@@ -60,11 +56,7 @@ test('a program that is silent or gone leaves the desktop to the people at it', 
   const watcher = await openProgram(house, sessionId, 'viewer');
   const before = await hashOf(watcher);
   const waiting = gone.act([HELLO, { type: 'wait', ms: 60_000 }]);
-  await until(
-    'it waits',
-    () => hashOf(watcher),
-    (hash) => hash !== before,
-  );
+  await untilItShows(watcher, before);
   await viewer.getByText(/^test-controller is driving/).waitFor();
   await house.callApi('DELETE', `/api/v1/sessions/${sessionId}/access/${gone.accessId}`, z.unknown());
   await untilHolder(viewer, 'nobody');
@@ -105,6 +97,14 @@ test('programs wait for the controls in turn, and who has them keeps them no lon
   assert.deepEqual(outcomesOf(broken), ['done', 'CONTROL_TAKEN', 'skipped']);
   assert.deepEqual([second2.stand, third2.stand, third2.queue], ['driving', 'driving', []]);
 });
+
+async function untilItShows(watcher: Program, before: string | undefined): Promise<void> {
+  await until(
+    'the program is seen at work',
+    () => hashOf(watcher),
+    (hash) => hash !== before,
+  );
+}
 
 /** Of the screen as it is now. */
 async function hashOf(watcher: Program): Promise<string | undefined> {

@@ -3,9 +3,9 @@ import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
 import { GatewayError, toGatewayError } from '../../errors.ts';
-import { contractOf, isToolName } from '../../protocol/tools.ts';
+import { readText } from '../../net/read-text.ts';
+import { contractOf, isToolName, TOOL_INPUT_MAX_BYTES } from '../../protocol/tools.ts';
 import { Toolbox } from './toolbox.ts';
 import type { BytesAnswer, ToolSite } from './tool.ts';
 
@@ -14,8 +14,6 @@ export type ToolsAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number; readonly secret: string };
 
-/** A JSON body; a longer one is refused with MESSAGE_TOO_BIG. A clipboard's text has room in it, whatever its characters. */
-const INPUT_MAX_BYTES = 8 * 1024 * 1024;
 /** A path with its input, and the few headers beside it; more is refused by Node. */
 const HEAD_MAX_BYTES = 64 * 1024;
 /** Calls under way at once; one more is refused with TOO_MANY_REQUESTS. */
@@ -99,7 +97,7 @@ export class ToolsService implements AsyncDisposable {
     const name = pathname.slice(1);
     if (request.method !== 'POST' || !isToolName(name))
       throw new GatewayError('TOOLS_NOT_AVAILABLE', `this desktop has no tool ${name.slice(0, 64)}`);
-    const text = contractOf(name).body === 'bytes' ? (searchParams.get('input') ?? '') : await readText(request);
+    const text = contractOf(name).body === 'bytes' ? (searchParams.get('input') ?? '') : await readInput(request);
     const answer = await this.#tools.call(name, parseJson(text), { body: request, signal });
     if (isBytes(answer)) await sendBytes(response, answer, signal);
     else response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
@@ -122,17 +120,12 @@ function listen(server: Server, address: ToolsAddress): Promise<void> {
   });
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    const piece = z.instanceof(Buffer).parse(chunk);
-    bytes += piece.length;
-    if (bytes > INPUT_MAX_BYTES)
-      throw new GatewayError('MESSAGE_TOO_BIG', `a tool's input may have ${INPUT_MAX_BYTES} bytes`);
-    chunks.push(piece);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+function readInput(request: IncomingMessage): Promise<string> {
+  return readText(
+    request,
+    TOOL_INPUT_MAX_BYTES,
+    () => new GatewayError('MESSAGE_TOO_BIG', `a tool's input may have ${TOOL_INPUT_MAX_BYTES} bytes`),
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -1,13 +1,10 @@
 import { z } from 'zod';
 import { GatewayError } from '../../errors.ts';
-import { ClipboardOrder, Selection } from '../../protocol/tools.ts';
+import { ClipboardOrder, Selection, TOOL_INPUT_MAX_BYTES } from '../../protocol/tools.ts';
 import type { App } from '../app.ts';
 import { mayDrive } from '../computer/run.ts';
 import type { Tools } from '../tools/tools.ts';
 import { callingOf, type Desks, type Names } from './desk.ts';
-
-/** A text of a MiB as JSON, whatever its characters. */
-const BODY_MAX_BYTES = 8 * 1024 * 1024;
 
 const NAMES: Names = { behind: 'clipboard_failed' };
 
@@ -45,7 +42,7 @@ export function addClipboardRoutes(app: App, { desks, tools }: ClipboardRoutesDe
     '/desktop/clipboard',
     {
       config,
-      bodyLimit: BODY_MAX_BYTES,
+      bodyLimit: TOOL_INPUT_MAX_BYTES,
       schema: {
         hide: true,
         body: z.strictObject({ text: ClipboardOrder.shape.text, selection: Selection.or(z.literal('both')).nullish() }),

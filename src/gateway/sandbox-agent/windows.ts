@@ -18,6 +18,7 @@ export const Window = DesktopWindow.pick({
   isActive: true,
 });
 export const Windows = z.array(Window);
+
 /** Those that sandbox-agent's clients are shown. @throws GatewayError */
 export async function listWindows(
   tools: Tools,

@@ -1,13 +1,10 @@
 import { z } from 'zod';
 import { Id } from '../../protocol/session.ts';
-import { ClipboardOrder, ClipboardQuery, ClipboardText } from '../../protocol/tools.ts';
+import { ClipboardOrder, ClipboardQuery, ClipboardText, TOOL_INPUT_MAX_BYTES } from '../../protocol/tools.ts';
 import type { App } from '../app.ts';
 import { untilGone } from '../calls.ts';
 import { controllerOf, withControls } from './rights.ts';
 import type { ToolRouteDeps } from './routes.ts';
-
-/** A text of a MiB as JSON, whatever its characters. */
-const BODY_MAX_BYTES = 8 * 1024 * 1024;
 
 const Params = z.object({ sessionId: Id });
 
@@ -37,7 +34,7 @@ export function addClipboardRoutes(app: App, { tools, programs }: Pick<ToolRoute
     path,
     {
       config,
-      bodyLimit: BODY_MAX_BYTES,
+      bodyLimit: TOOL_INPUT_MAX_BYTES,
       schema: { tags, summary: 'Put a text on the clipboard', params: Params, body: ClipboardOrder },
     },
     async (request, reply) => {

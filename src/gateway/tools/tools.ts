@@ -1,8 +1,16 @@
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { GatewayError, isFailureCode } from '../../errors.ts';
+import { readText } from '../../net/read-text.ts';
 import { Failure } from '../../protocol/session.ts';
-import { contractOf, TOOL_ANSWER_MAX_BYTES, type TOOLS, type ToolName, type ToolReply } from '../../protocol/tools.ts';
+import {
+  contractOf,
+  TOOL_ANSWER_MAX_BYTES,
+  TOOL_INPUT_MAX_BYTES,
+  type TOOLS,
+  type ToolName,
+  type ToolReply,
+} from '../../protocol/tools.ts';
 import type { Accesses } from '../access/accesses.ts';
 import { getJoinable } from '../logins/admission.ts';
 import type { TunnelDeps } from '../neko-api/routes.ts';
@@ -11,8 +19,6 @@ import { exchangeByTunnel } from '../tunnels/http-exchange.ts';
 
 /** Calls of one access at once; one more is refused with TOO_MANY_REQUESTS. */
 const CALLS_MAX = 8;
-/** An input in JSON; more than any schema takes. */
-const INPUT_MAX_BYTES = 8 * 1024 * 1024;
 
 /** A longer timer fires at once; no call lasts so long. */
 const TIMER_MAX_MS = 0x7fff_ffff;
@@ -107,7 +113,7 @@ export class Tools {
     const tunnel = await this.#deps.tunnels.open(connection, { kind: 'tools', sessionId }, signal);
     const json = JSON.stringify(input);
     const path = upload ? `/${name}?input=${encodeURIComponent(json)}` : `/${name}`;
-    const { body, maxBytes } = upload ?? { body: Readable.from([Buffer.from(json)]), maxBytes: INPUT_MAX_BYTES };
+    const { body, maxBytes } = upload ?? { body: Readable.from([Buffer.from(json)]), maxBytes: TOOL_INPUT_MAX_BYTES };
     return await exchangeByTunnel(tunnel, { head: { path }, body, maxBytes, signal });
   }
 }
@@ -141,17 +147,13 @@ function failureIn(json: unknown): GatewayError {
 }
 
 async function readJson(body: Readable): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    const piece = Buffer.from(chunk);
-    bytes += piece.length;
-    if (bytes > TOOL_ANSWER_MAX_BYTES)
-      throw new GatewayError('TOOLS_FAILED', `the desktop's answer is longer than ${TOOL_ANSWER_MAX_BYTES} bytes`);
-    chunks.push(piece);
-  }
+  const text = await readText(
+    body,
+    TOOL_ANSWER_MAX_BYTES,
+    () => new GatewayError('TOOLS_FAILED', `the desktop's answer is longer than ${TOOL_ANSWER_MAX_BYTES} bytes`),
+  );
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(text);
   } catch (cause) {
     throw new GatewayError('TOOLS_FAILED', "the desktop's answer is not JSON", { cause });
   }
