@@ -28,6 +28,11 @@ export class ScreenChanges {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Resolves once the X server answers; rejects when it is gone. */
+  answered(): Promise<void> {
+    return this.#display.sync();
+  }
+
   close(): void {
     clearTimeout(this.#rearmTimer);
     this.#stopWatching();

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { BitrateMeter } from './bitrate-meter.ts';
-import { Doze } from './doze.ts';
+import { Doze, type DozeScreen } from './doze.ts';
 import { GstProcess } from './gst-process.ts';
 import { type RtpPacket, RtpStreamReader, startsVp8KeyFrame } from './rtp-stream.ts';
 
@@ -49,8 +49,8 @@ export interface MediaSourceOptions {
   /** Whether packets are VP8, with key frames that can be asked for by RTCP on the pipeline's stdin. */
   keyFrames: boolean;
   ssrc: number;
-  /** Calls its listener when what is captured changes, until the returned function is called. Undefined: it always may. */
-  watchChanges: ((listener: () => void) => () => void) | undefined;
+  /** What is captured, where it tells of its changes. Undefined: it always may change. */
+  screen: DozeScreen | undefined;
 }
 
 /**
@@ -200,7 +200,7 @@ export class MediaSource implements PacketSource {
       epoch: Symbol(this.#options.id),
       process,
       startedAt: performance.now(),
-      doze: this.#options.watchChanges && new Doze(process, this.#options.watchChanges),
+      doze: this.#options.screen && new Doze(process, this.#options.screen),
     };
     this.#run = run;
     this.#meter.reset();

@@ -130,7 +130,7 @@ function openMedia(flags: Flags, desktop: Desktop, env: NodeJS.ProcessEnv, logge
           env,
           keyFrames: true,
           ssrc: VIDEO.ssrc,
-          watchChanges: isOneDisplay ? (listener) => desktop.changes.watch(listener) : undefined,
+          screen: isOneDisplay ? desktop.changes : undefined,
         },
         logger,
       ),
@@ -147,7 +147,7 @@ function openMedia(flags: Flags, desktop: Desktop, env: NodeJS.ProcessEnv, logge
             env,
             keyFrames: false,
             ssrc: AUDIO.ssrc,
-            watchChanges: undefined,
+            screen: undefined,
           },
           logger,
         );
