@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { request } from 'undici';
 import { GatewayError, toGatewayError } from '../errors.ts';
@@ -44,7 +43,7 @@ export async function showScreen(tunnel: WebSocket, take: (quality: number) => P
   const answer = async (head: string): Promise<void> => {
     const jpeg = await take(decodeHead(PictureHead, head).quality);
     const headers = { 'content-type': 'image/jpeg', 'content-length': String(jpeg.length) };
-    await sendMessage(tunnel, { status: 200, headers } satisfies ResponseHead, Readable.from(framesOf(jpeg)));
+    await sendMessage(tunnel, { status: 200, headers } satisfies ResponseHead, framesOf(jpeg));
   };
   tunnel.on('message', (frame) => {
     answer(textOf(frame)).catch((thrown: unknown) => closeWith(tunnel, toGatewayError(thrown).code));

@@ -65,7 +65,7 @@ export class NekoClient {
   /** A JPEG of the screen; quality 1 to 100. */
   screenshot(options: { quality?: number; signal?: AbortSignal } = {}): Promise<Buffer> {
     const path = `/api/room/screen/shot.jpg?quality=${options.quality ?? 80}`;
-    return this.#call({ method: 'GET', path, token: this.#adminPassword, signal: options.signal });
+    return this.#call({ method: 'GET', path, token: this.#adminPassword, signal: options.signal, isRepeated: true });
   }
 
   /** Who drives the desktop now. */

@@ -56,7 +56,11 @@ export function receiveMessage(
 }
 
 /** Resolves once all of it was handed to the socket. @throws what the body throws, or when the socket closes first */
-export async function sendMessage(socket: WebSocket, head: unknown, body: AsyncIterable<Uint8Array>): Promise<void> {
+export async function sendMessage(
+  socket: WebSocket,
+  head: unknown,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
   await send(socket, JSON.stringify(head));
   for await (const chunk of body) if (chunk.length > 0) await send(socket, chunk);
   await send(socket, Buffer.alloc(0));

@@ -4,6 +4,8 @@ import { SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely
 
 /** Time that a statement waits for another process that is writing. */
 const BUSY_TIMEOUT_MS = 5000;
+/** Statements kept for the next time, more than we have; beyond that the oldest goes. Preparing one takes longer than a look-up by it. */
+const STATEMENTS_MAX = 200;
 
 /** Kysely's SQLite dialect over Node's own SQLite: one file, 0600, made when it is missing. */
 export function createSqliteDialect(file: string): SqliteDialect {
@@ -17,9 +19,18 @@ function openDatabase(file: string): SqliteDatabase {
   database.exec('pragma journal_mode = wal');
   // With WAL, `normal` loses at most the last commits at a power cut and never the database.
   database.exec('pragma synchronous = normal');
+  const statements = new Map<string, SqliteStatement>();
   return {
     close: () => database.close(),
-    prepare: (sql) => prepare(database, sql),
+    prepare: (sql) => {
+      const known = statements.get(sql);
+      if (known) return known;
+      const statement = prepare(database, sql);
+      statements.set(sql, statement);
+      const [oldest] = statements.keys();
+      if (statements.size > STATEMENTS_MAX && oldest !== undefined) statements.delete(oldest);
+      return statement;
+    },
   };
 }
 
