@@ -27,8 +27,8 @@ const WARM_UP = 10;
 /** Of 40: a process takes so long that a fifth of the clicks says enough. */
 const PROCESS_EVERY = 5;
 const QUALITY = 80;
-/** How long the screen has been at rest then; two pictures of scrot's are about 60 ms apart. */
-const QUIET_MS = 100;
+/** How long the screen has been at rest then: as long as two pictures of scrot's are apart. */
+const QUIET_MS = 60;
 const SCREEN = { width: 1280, height: 720 };
 const NEVER = new AbortController().signal;
 
