@@ -43,6 +43,8 @@ export interface Program {
   login: Login;
   driver: Driver;
   sight: Sight;
+  /** Aborted, at the end of the login, with the failure that it ended with. */
+  signal: AbortSignal;
 }
 
 /** What one access has open here for its calls. */
@@ -153,13 +155,11 @@ export class Programs {
     signal.throwIfAborted();
     desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
     const program = await desk.program;
-    const { login } = program;
     const interrupted = new AbortController();
     desk.interrupt = (failure) => interrupted.abort(failure);
-    void login.ended.then((ending) => interrupted.abort(failureOf(ending)));
     try {
       this.#deps.leases.renew(access.id);
-      return await act(program, AbortSignal.any([signal, interrupted.signal]));
+      return await act(program, AbortSignal.any([signal, interrupted.signal, program.signal]));
     } finally {
       this.#deps.leases.renew(access.id);
       desk.interrupt = () => undefined;
@@ -174,8 +174,10 @@ export class Programs {
       const viewer = { address: caller.address };
       const order = { kind: 'signaling', sessionId: access.session_id, login: orderOf(access, claim), viewer } as const;
       const login = logins.reserve(access, { ...claim, order }, caller);
+      const ended = new AbortController();
       void login.ended.then((ending) => {
         onEnd();
+        ended.abort(failureOf(ending));
         recordEnd(this.#deps.audit, this.#kind, login, ending);
       });
       // A revocation between the call's authorization and the count would otherwise miss this login.
@@ -191,7 +193,7 @@ export class Programs {
         sight.close();
         return driver[Symbol.asyncDispose]();
       });
-      return { login, driver, sight };
+      return { login, driver, sight, signal: ended.signal };
     } catch (thrown) {
       onEnd();
       throw thrown;
