@@ -263,6 +263,8 @@ test('compose brings a service up and down, and shows its port', async () => {
       container_name: 'proxied-compose',
       entrypoint: ['perl', '-e', SERVER],
       ports: [`${port}:80`],
+      // Perl as a container's first process does not end when it is asked to.
+      stop_signal: 'SIGKILL',
     },
   };
   await writeFile(join(at.folder, 'compose.json'), JSON.stringify({ version: '3', services }));

@@ -41,6 +41,15 @@ test('a program types into an entry, presses a button and reads what came of it,
   const volume = await found('slider', 'Volume');
   assert.equal((await desktop.accessibility.act(volume.ref, 'setValue', { value: 7 }))?.value, 7);
   assert.equal((await found('password text', 'Password')).value, undefined);
+  const tab = await desktop.accessibility.act((await found('page tab', 'Two')).ref, 'select');
+  assert.equal(tab?.states.includes('selected'), true);
+  const { ref: more } = await found('toggle button', 'More');
+  for (const action of ['expand', 'expand', 'collapse'])
+    assert.equal(
+      (await desktop.accessibility.act(more, action))?.states.includes('expanded'),
+      action === 'expand',
+      action,
+    );
 
   // Where it is on the screen is where a click goes.
   const { box } = await found('check box', 'Loud');
