@@ -173,6 +173,23 @@ test('a chunk that a WebSocket or a later part still needs is not given back bef
   assert.ok(payload.equals(Buffer.concat(taken)));
 });
 
+test('a chunk that begins with the rest of a frame that the WebSocket gets stays with it', async () => {
+  await using joined = await open();
+  const { wire, socket, told, divert } = joined;
+  const payload = Buffer.from('still there?');
+  const ping = frame(PING, payload);
+  const headerBytes = ping.length - payload.length;
+  divert({ isCopied: false });
+  wire.write(Buffer.concat([frame(PING, NOTHING), ping.subarray(0, headerBytes)]));
+  await once(socket, 'ping');
+
+  wire.write(Buffer.concat([ping.subarray(headerBytes), frame(BINARY, randomBytes(7))]));
+  const [heard] = await once(socket, 'ping');
+
+  assert.deepEqual(told, ['ping', 'ping', 'bytes']);
+  assert.equal(String(heard), 'still there?');
+});
+
 test('a chunk that nobody else needs is given back when it is released', async () => {
   await using joined = await open();
   const parts: Uint8Array[] = [];

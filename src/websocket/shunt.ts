@@ -103,7 +103,10 @@ export class Shunt extends Duplex {
         at += part.length;
         this.#left -= part.length;
         if (this.#isDiverted) parts.push(this.#unmask(part));
-        else this.#pass(part);
+        else {
+          isOurs = false;
+          this.#pass(part);
+        }
         continue;
       }
       at = this.#readHeader(chunk, at);
