@@ -26,6 +26,7 @@ async function openTable({ graceMs = LONG_MS }: { graceMs?: number } = {}) {
   const folder = opening.use(await temporaryFolder());
   const neko = opening.use(await FakeNeko.start(folder.path));
   const reports: LoginReport[] = [];
+  const media: string[] = [];
   let isRunning = true;
   let isKilled = false;
   const make = (stack: AsyncDisposableStack, host: LoginHost): LoginTable => {
@@ -36,7 +37,7 @@ async function openTable({ graceMs = LONG_MS }: { graceMs?: number } = {}) {
         throw new GatewayError('SESSION_NOT_RUNNING', 'not now');
       },
       onReport: (report) => reports.push(report),
-      media: new MediaDesk({ addresses: [], mediaOf: () => undefined, send: () => undefined }),
+      media: new MediaDesk({ addresses: [], mediaOf: () => undefined, send: (type) => void media.push(type) }),
       log: pino({ level: 'silent' }),
     });
     stack.defer(() => table.stop(new GatewayError('SHUTTING_DOWN', 'the test is over')));
@@ -49,6 +50,8 @@ async function openTable({ graceMs = LONG_MS }: { graceMs?: number } = {}) {
     neko,
     folder: folder.path,
     reports,
+    /** What the gateway was told of its logins' media. */
+    media,
     table,
     /** The next agent's table, which knows nothing but what is on disk; the first one does nothing any more. */
     restart: () => {
@@ -333,6 +336,27 @@ test('a client that was gone before its login was made leaves none behind when i
 
   await untilLost(opened);
   assert.deepEqual([...opened.neko.logins.keys()], ['token-2']);
+});
+
+test('what a streamer still says to a login that has ended is offered to nobody', async () => {
+  await using opened = await openTable();
+  const { neko, media, table } = opened;
+  const client = await enter(opened, orderOf());
+  const atNeko = await neko.socketOf('token-1');
+  const offer = (ufrag: string): void =>
+    atNeko.send(JSON.stringify({ event: 'signal/provide', payload: { sdp: `v=0\na=ice-ufrag:${ufrag}\n` } }));
+  offer('one1');
+  await client.until(3);
+  // It has not heard yet that its client leaves.
+  atNeko.pause();
+
+  client.socket.close(1000, 'CLIENT_LEFT');
+  while (table.count > 0) await new Promise((resolve) => setImmediate(resolve));
+  offer('two2');
+  atNeko.resume();
+  await neko.until(({ logins }) => logins.size === 0);
+
+  assert.deepEqual(media, ['media.offered', 'media.withdrawn']);
 });
 
 test('an access that expires ends its login, a lost one too', async () => {

@@ -72,6 +72,8 @@ export class Relay {
     this.#wireClient();
     if (greeting !== undefined) this.#tell(greeting);
     upstream.read((frame) => {
+      // Its owner knows nothing of this client's media any more, and would remember it anew for good.
+      if (this.#isEnded) return;
       for (const one of rewrite?.(frame) ?? [frame]) this.#toClient(one);
     });
     keepAlive(this.#client, KEEPALIVE_MS, () => this.#client.terminate());
