@@ -45,7 +45,7 @@ export class Tunnels {
   readonly #opening = new Map<string, Promise<void>>();
   /** Those of media, which end with their logins. */
   readonly #joined = new Set<Promise<void>>();
-  /** Those of pictures and tools. */
+  /** Those of calls to neko, pictures and tools. */
   readonly #exchanges = new Set<WebSocket>();
 
   constructor(options: TunnelOptions) {
@@ -71,10 +71,16 @@ export class Tunnels {
 
   /** Resolves once none is being opened any more, and those of media, pictures and tools are gone; their logins have to be ended before. */
   async settled(): Promise<void> {
+    // A call to neko counts as being opened for as long as it lasts, which is up to its client.
+    this.#endExchanges();
     await Promise.all(this.#opening.values());
-    for (const socket of this.#exchanges) closeWith(socket, 'SHUTTING_DOWN');
+    this.#endExchanges();
     await Promise.all([...this.#exchanges].map((socket) => closedOf(socket)));
     await Promise.all(this.#joined);
+  }
+
+  #endExchanges(): void {
+    for (const socket of this.#exchanges) closeWith(socket, 'SHUTTING_DOWN');
   }
 
   async #open(request: TunnelRequest): Promise<void> {
@@ -110,6 +116,7 @@ export class Tunnels {
     const { logins } = this.#options;
     const { baseUrl } = logins.check(sessionId, login);
     const { socket } = await this.#dial(tunnel);
+    this.#exchanges.add(socket);
     try {
       const made = await logins.getOrCreate(sessionId, login);
       const status = await exchangeWithNeko(socket, { baseUrl, token: made.token });
@@ -118,6 +125,8 @@ export class Tunnels {
     } catch (thrown) {
       refuseClient(socket, toGatewayError(thrown));
       throw thrown;
+    } finally {
+      this.#exchanges.delete(socket);
     }
   }
 
