@@ -154,6 +154,8 @@ export class MediaSource implements PacketSource {
       return await work();
     } finally {
       this.#held -= 1;
+      // What failed before it may not fail now: of another screen there may be a pipeline.
+      this.#failures = 0;
       this.#reconcile();
     }
   }
