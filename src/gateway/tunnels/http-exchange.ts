@@ -24,8 +24,8 @@ export async function exchangeByTunnel(
   try {
     const answer = await Promise.race([
       receiveMessage(tunnel, failureOfTunnel),
-      // A body that is refused ends the exchange; one that was sent doesn't answer it.
-      sending.then(() => new Promise<never>(() => undefined)),
+      // A body that is refused ends the exchange; one that was sent doesn't answer it. A tunnel that takes none is being closed, and says why.
+      sending.then(never, (thrown: unknown) => (thrown instanceof GatewayError ? Promise.reject(thrown) : never())),
     ]);
     return { ...decodeHead(ResponseHead, answer.head), body: answer.body };
   } catch (error) {
@@ -39,6 +39,10 @@ export function failureOfTunnel(_code: number, reason: Buffer): GatewayError {
   const name = reason.toString('utf8');
   if (isFailureCode(name)) return new GatewayError(name, `the agent could not do this: ${name}`);
   return new GatewayError('AGENT_OFFLINE', "the agent's connection was lost before the answer came");
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }
 
 function limitOf(maxBytes: number): Transform {
