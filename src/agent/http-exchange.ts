@@ -3,8 +3,10 @@ import type { Dispatcher } from 'undici';
 import type { WebSocket } from 'ws';
 import { GatewayError, messageOf, toGatewayError, type FailureCode } from '../errors.ts';
 import type { ResponseHead } from '../protocol/http-tunnel.ts';
+import { KEEPALIVE_MS } from '../protocol/limits.ts';
 import { closedOf, closeSocket, closeWith, CLOSE_NORMAL } from '../websocket/closing.ts';
 import { receiveMessage, sendMessage } from '../websocket/http-message.ts';
+import { keepAlive } from '../websocket/keep-alive.ts';
 
 /** What a client may be told of an answer: cookies and CORS rules of who gave it stay here. */
 const ANSWER_HEADERS = [
@@ -31,6 +33,8 @@ export async function passExchange(
   const gone = new AbortController();
   const failure = (): GatewayError => new GatewayError('CLIENT_SILENT', 'the gateway gave up the request');
   void closedOf(tunnel).then(() => gone.abort(failure()));
+  // Its pings tell the gateway that we live while we read nothing of a body, for want of who takes it.
+  keepAlive(tunnel, KEEPALIVE_MS, () => tunnel.terminate());
   try {
     const { head, body } = await receiveMessage(tunnel, failure);
     const answer = await exchange(head, body, gone.signal);

@@ -2,7 +2,9 @@ import { Transform, type Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { GatewayError, isFailureCode } from '../../errors.ts';
 import { decodeHead, ResponseHead } from '../../protocol/http-tunnel.ts';
+import { KEEPALIVE_MS } from '../../protocol/limits.ts';
 import { receiveMessage, sendMessage } from '../../websocket/http-message.ts';
+import { keepAlive } from '../../websocket/keep-alive.ts';
 
 export interface ExchangeRequest {
   head: object;
@@ -20,6 +22,7 @@ export async function exchangeByTunnel(
 ): Promise<ResponseHead & { body: Readable }> {
   signal.addEventListener('abort', () => tunnel.terminate());
   if (signal.aborted) tunnel.terminate();
+  keepAlive(tunnel, KEEPALIVE_MS, () => tunnel.terminate());
   const sending = sendMessage(tunnel, head, body.pipe(limitOf(maxBytes)));
   try {
     const answer = await Promise.race([
