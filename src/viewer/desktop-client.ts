@@ -60,6 +60,7 @@ export class DesktopClient {
   #signaling: Signaling = { name: 'joining' };
   #trouble: Reason | undefined;
   #toldRung: Rung | undefined;
+  #wasLinkLost = false;
   #state: ViewerState = { name: 'closed', reason: explain('DISCONNECTED') };
   #videos: readonly string[] = [];
   #touchEvents = false;
@@ -186,6 +187,8 @@ export class DesktopClient {
         this.#listener.screenChanged(message.payload.screen);
         this.controls.update();
         this.stream.resume(message.payload.sessionId, this.#room.isWatching);
+        if (this.#wasLinkLost) this.#fallback.renew();
+        this.#wasLinkLost = false;
         this.#updateState();
         this.#listener.offerChanged();
         break;
@@ -248,6 +251,7 @@ export class DesktopClient {
       return;
     }
     this.#signaling = { name: 'lost', reason, retryAtMs };
+    this.#wasLinkLost ||= reason.code === 'LINK_LOST';
     this.stream.suspend(MEDIA_ENDED.has(reason.code));
     this.#updateState();
     this.controls.suspend();

@@ -48,6 +48,16 @@ export class Fallback {
     else if (this.#state === 'waiting' && wanted === 'now' && this.#attempt === 0) this.#open();
   }
 
+  /**
+   * The link was lost, and there is one again. A connection by the old one may be dead without a word: a browser sends nothing on it while
+   * nothing comes, so that it would show its last picture for good.
+   */
+  renew(): void {
+    if (this.#state !== 'opening' && this.#state !== 'shown') return;
+    this.#picture?.close();
+    this.#open();
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#picture?.close();
