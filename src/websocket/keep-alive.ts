@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws';
+import { takenBytes } from './shunt.ts';
 
 /**
  * Pings the peer every `intervalMs` and calls `onSilent` once when it has been silent for two of them: TCP alone takes a
@@ -7,14 +8,18 @@ import type { WebSocket } from 'ws';
  */
 export function keepAlive(socket: WebSocket, intervalMs: number, onSilent: () => void): () => void {
   let heard = true;
+  let taken = 0;
   let missed = 0;
   const hear = (): void => {
     heard = true;
   };
   const timer = setInterval(() => {
+    // On a slow link its pongs stand behind what it sends.
+    const hasSent = takenBytes(socket) !== taken;
     // Nobody listens to one that is paused; whoever paused it limits how long.
-    missed = heard || socket.isPaused ? 0 : missed + 1;
+    missed = heard || hasSent || socket.isPaused ? 0 : missed + 1;
     heard = false;
+    taken = takenBytes(socket);
     if (missed < 2) socket.ping();
     else {
       end();

@@ -3,11 +3,12 @@ import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { assert, test } from 'vitest';
+import { afterEach, assert, test, vi } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { listenOnAnyPort } from '../../test/harness/ports.ts';
 import { closedOf } from './closing.ts';
 import { bytesOf } from './frames.ts';
+import { keepAlive } from './keep-alive.ts';
 import { Shunt, takeBinary } from './shunt.ts';
 
 const TEXT = 1;
@@ -97,6 +98,8 @@ function frame(opcode: number, payload: Buffer, { isLast = true, isMasked = true
   const mask = randomBytes(4);
   return Buffer.concat([header, mask, payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0))]);
 }
+
+afterEach(() => void vi.useRealTimers());
 
 const NOTHING = Buffer.alloc(0);
 const GOODBYE = frame(CLOSE, Buffer.from([0x03, 0xe8]));
@@ -245,4 +248,23 @@ test('while the WebSocket is paused nothing is read, and then all is', async () 
   await closed;
 
   assert.ok(payload.equals(Buffer.concat(taken)));
+});
+
+test('who sends is not taken for silent, though its pongs stand behind what it sends; who sends no more is', async () => {
+  await using joined = await open();
+  const { wire, socket, taken, divert } = joined;
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  let isSilent = false;
+  divert();
+  keepAlive(socket, 20_000, () => (isSilent = true));
+
+  for (let count = 1; count < 5; count++) {
+    wire.write(frame(BINARY, Buffer.from('bytes')));
+    while (taken.length < count) await setImmediate();
+    vi.advanceTimersByTime(20_000);
+  }
+
+  assert.isFalse(isSilent);
+  vi.advanceTimersByTime(60_000);
+  assert.isTrue(isSilent);
 });

@@ -21,6 +21,11 @@ export function takeBinary(socket: WebSocket, take: TakeBytes): void {
   shunts.get(socket)?.divert(take);
 }
 
+/** How many bytes were led past the WebSocket so far, of which it tells nothing. */
+export function takenBytes(socket: WebSocket): number {
+  return shunts.get(socket)?.takenBytes ?? 0;
+}
+
 /**
  * Stands between an accepted connection and its WebSocket, and can lead the payload of binary frames past it: `ws` puts each frame
  * together in memory of its own before it tells it, which for a stream of bytes takes most of the time. All else, and what the WebSocket is
@@ -38,6 +43,7 @@ export class Shunt extends Duplex {
   /** Whether the message that has begun, maybe in several frames, is diverted. */
   #isMessageDiverted = false;
   #take: TakeBytes | undefined;
+  #takenBytes = 0;
 
   constructor(connection: Duplex) {
     super();
@@ -52,6 +58,10 @@ export class Shunt extends Duplex {
   /** Of the WebSocket that reads and writes this. */
   serve(socket: WebSocket): void {
     shunts.set(socket, this);
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes;
   }
 
   divert(take: TakeBytes): void {
@@ -126,6 +136,7 @@ export class Shunt extends Duplex {
 
   #hand(parts: readonly Uint8Array[], release: () => void): void {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#takenBytes += length;
     if (length > 0) this.#take?.(parts, length, release);
   }
 
