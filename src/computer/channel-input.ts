@@ -45,9 +45,9 @@ export class ChannelInput implements InputPath {
     this.#followSignals();
   }
 
-  /** Where the pointer was when the channel was opened. */
-  get placed(): Promise<Point> {
-    return this.#placed.promise;
+  /** Where the pointer was when the channel was opened; who drives is told nothing. @throws GatewayError NEKO_UNREACHABLE | why the login ended; the signal's reason */
+  async findPointer(signal: AbortSignal): Promise<Point> {
+    return await this.#within(OPEN_MS, 'say where the pointer is', this.#placed.promise, signal);
   }
 
   async perform(events: readonly InputEvent[], signal: AbortSignal): Promise<void> {

@@ -34,6 +34,8 @@ export class Driver implements AsyncDisposable {
   readonly #seat: Seat;
   readonly #input: InputPath;
   #pointer: { at: Point; hostChanges: number } | undefined;
+  /** Keys and buttons that are down; the streamer lets go of them with the controls. */
+  readonly #held = new Set<string>();
   #takenOver: TakenOver | undefined;
   readonly #findProgram: (id: string) => Holder | undefined;
   #wasDriving = false;
@@ -112,26 +114,64 @@ export class Driver implements AsyncDisposable {
     await this.takeControls(signal);
     const { hostChanges } = this.#seat;
     for (let start = 0; start < events.length; start += CHUNK_EVENTS) {
-      await this.#input.perform(events.slice(start, start + CHUNK_EVENTS), signal);
+      const piece = events.slice(start, start + CHUNK_EVENTS);
+      this.#hold(piece);
+      await this.#input.perform(piece, signal);
       if (this.#seat.hostChanges !== hostChanges || this.#takenOver) throw this.#lost();
     }
     const at = events.findLast((event) => event.type === 'move');
     if (at !== undefined) this.#pointer = { at: { x: at.x, y: at.y }, hostChanges };
   }
 
-  /** Where the pointer is, as last moved here, or as the desktop says when somebody else has driven since. */
+  /**
+   * Where the pointer is, as last moved here, or as the desktop says when somebody else has driven since.
+   * @throws GatewayError CONFLICT while it can't be asked without letting go of what is held down
+   */
   async findPointer(signal: AbortSignal): Promise<Point> {
+    const seat = this.#seat;
+    if (!seat.isDriving) return await this.#askPointer(signal);
     const known = this.#pointer;
-    if (known !== undefined && known.hostChanges === this.#seat.hostChanges && this.#seat.isDriving) return known.at;
-    // neko says where it is to who opens a data channel, and then only what the host does (webrtc/manager.go at baf21c1).
-    await using asked = await ChannelInput.open(this.#seat, signal);
-    return await asked.placed;
+    if (known !== undefined && known.hostChanges === seat.hostChanges) return known.at;
+    // The streamer tells it to all but who drives.
+    if (this.#held.size > 0)
+      throw new GatewayError('CONFLICT', 'where the pointer is can be asked once nothing is held down; or move it');
+    const { hostChanges } = seat;
+    await this.release(signal);
+    try {
+      const at = await this.#askPointer(signal);
+      await this.#takeBack(signal);
+      if (seat.isDriving && seat.hostChanges === hostChanges + 2) this.#pointer = { at, hostChanges: seat.hostChanges };
+      return at;
+    } catch (thrown) {
+      await this.#takeBack(signal);
+      throw thrown;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#forgetTakenOver();
     await this.#input[Symbol.asyncDispose]();
     this.#seat.close();
+  }
+
+  /** neko says where it is to who opens a data channel, and then only what the host does (webrtc/manager.go and peer.go at baf21c1). */
+  async #askPointer(signal: AbortSignal): Promise<Point> {
+    await using asked = await ChannelInput.open(this.#seat, signal);
+    return await asked.findPointer(signal);
+  }
+
+  /** Who has taken the controls meanwhile keeps them. */
+  async #takeBack(signal: AbortSignal): Promise<void> {
+    await this.takeControls(signal).catch(() => undefined);
+  }
+
+  #hold(events: readonly InputEvent[]): void {
+    for (const event of events) {
+      if (event.type !== 'key' && event.type !== 'button') continue;
+      const what = event.type === 'key' ? `key ${event.keysym}` : `button ${event.button}`;
+      if (event.down) this.#held.add(what);
+      else this.#held.delete(what);
+    }
   }
 
   #refuseIfTaken(): void {
@@ -171,6 +211,7 @@ export class Driver implements AsyncDisposable {
       this.#takenOver = undefined;
       this.#seat.send('control/request');
     }
+    if (!isDriving) this.#held.clear();
     this.#wasDriving = isDriving;
     this.onChange();
   }

@@ -35,6 +35,33 @@ test.for(ways)('what is known to be executed is executed ($kind, $path)', async 
   assert.deepEqual(await driver.findPointer(NEVER), { x: 300, y: 150 });
 });
 
+test.for(listStreamers().map((streamer) => ({ kind: streamer.kind, streamer })))(
+  'where the pointer is can be asked by who drives without having moved it, but not while it holds something ($kind)',
+  async ({ streamer }) => {
+    await using opened = await openDesktop({ app: ['xterm'] }, { streamer });
+    await using display = await openDisplay(opened);
+    await using program = await openDriver(opened, 'socket');
+    const { driver } = program;
+    const { x, y } = await pointerOf(display);
+    const key = (down: boolean) => ({ type: 'key', down, keysym: 0xffe1 }) as const;
+
+    await driver.perform([key(true)], NEVER);
+    await assert.rejects(driver.findPointer(NEVER), { code: 'CONFLICT' });
+    await driver.perform([key(false)], NEVER);
+    const first = await driver.findPointer(NEVER);
+    const again = await driver.findPointer(AbortSignal.abort());
+
+    assert.deepEqual(
+      [first, again],
+      [
+        { x, y },
+        { x, y },
+      ],
+    );
+    assert.equal(driver.stand, 'driving');
+  },
+);
+
 test.for(ways)(
   'who asks for the controls gets them, and who has them keeps them ($kind, $path)',
   async ({ streamer, path }) => {
