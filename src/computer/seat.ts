@@ -26,7 +26,8 @@ export class Seat {
   readonly #socket: WebSocket;
   readonly #log: Logger;
   readonly #names = new Map<string, string>();
-  readonly #fences = new Map<string, () => void>();
+  readonly #fences = new Map<string, PromiseWithResolvers<void>>();
+  #end: GatewayError | undefined;
   readonly #ready = Promise.withResolvers<void>();
   #id = '';
   #hostId: string | undefined;
@@ -64,7 +65,13 @@ export class Seat {
     this.#log = log;
     socket.on('message', (bytes) => this.#receive(textOf(bytes)));
     this.closed = new Promise((resolve) => {
-      socket.once('close', (_code, reason) => resolve(endOf(failureOfClose(reason))));
+      socket.once('close', (_code, reason) => {
+        const end = endOf(failureOfClose(reason));
+        this.#end = end;
+        // Told one by one: waiting for `closed`, each of a login's fences would leave something there until its end.
+        for (const { reject } of this.#fences.values()) reject(end);
+        resolve(end);
+      });
     });
   }
 
@@ -110,6 +117,7 @@ export class Seat {
    */
   async fence(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    if (this.#end) throw this.#end;
     const subject = `${FENCE_SUBJECT}/${(this.#fenceCount += 1)}`;
     const passed = Promise.withResolvers<void>();
     const onAbort = (): void => passed.reject(signal?.reason);
@@ -118,10 +126,10 @@ export class Seat {
       FENCE_MS,
     );
     signal?.addEventListener('abort', onAbort);
-    this.#fences.set(subject, passed.resolve);
+    this.#fences.set(subject, passed);
     this.send('send/unicast', { receiver: this.#id, subject });
     try {
-      await Promise.race([passed.promise, this.closed.then((failure) => Promise.reject(failure))]);
+      await passed.promise;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -182,7 +190,7 @@ export class Seat {
         if (message.payload.id !== this.#id) this.onAsked(message.payload.id);
         break;
       case 'send/unicast':
-        if (message.payload.sender === this.#id) this.#fences.get(message.payload.subject)?.();
+        if (message.payload.sender === this.#id) this.#fences.get(message.payload.subject)?.resolve();
         break;
       case 'signal/provide':
       case 'signal/candidate':
