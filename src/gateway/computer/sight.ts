@@ -7,7 +7,7 @@ import type { PictureRequest, SettleRequest } from '../../computer/plan.ts';
 import type { Point, Region, Size } from '../../computer/space.ts';
 import { GatewayError } from '../../errors.ts';
 import type { PictureTunnel } from './picture-tunnel.ts';
-import { ShownPictures } from './shown-pictures.ts';
+import { ShownPictures, type Shot } from './shown-pictures.ts';
 
 /** Of the JPEG that a picture is made of, so that little is lost twice. */
 const SOURCE_QUALITY = 100;
@@ -65,22 +65,28 @@ export class Sight {
     const quality = qualityOf(request, screen);
     const pauseMs = Math.min(Math.max(quietMs / LOOKS_A_REST, LOOK_EVERY_MS.min), LOOK_EVERY_MS.max);
     const startedAt = performance.now();
-    let last = await this.#look(quality, signal);
-    const before = this.#shown.last ?? last;
+    const before = this.#shown.last;
+    let resting = await this.#look(quality, signal);
+    const first = resting;
+    let now = resting;
     let restingSince = startedAt;
     let isQuiet = false;
     while (!isQuiet && performance.now() - startedAt < timeoutMs) {
       await sleep(pauseMs, undefined, { signal });
-      const now = await this.#look(quality, signal);
-      if ((await differenceOf(last, now)).share > tolerance) {
+      now = await this.#look(quality, signal);
+      if ((await differenceOf(resting.jpeg, now.jpeg)).share > tolerance) {
         restingSince = performance.now();
-        last = now;
+        resting = now;
       }
       isQuiet = performance.now() - restingSince >= quietMs;
     }
     const ms = Math.round((isQuiet ? restingSince : performance.now()) - startedAt);
-    const { rectangles } = await differenceOf(before, last);
-    return { picture: await this.#make(last, request, options), settled: { isQuiet, ms, changed: rectangles } };
+    // What changed within the tolerance is shown and told as well.
+    const picture = await this.#make(now, request, options);
+    const { jpeg, quality: sameQuality } = before ?? first;
+    const after = sameQuality === quality ? now : await this.#look(sameQuality, signal);
+    const { rectangles } = await differenceOf(jpeg, after.jpeg);
+    return { picture, settled: { isQuiet, ms, changed: rectangles } };
   }
 
   /** Resolves while the screen is what the program was shown. @throws GatewayError SCREEN_CHANGED, also for a picture that is too old to be known */
@@ -88,8 +94,8 @@ export class Sight {
     const shown = this.#shown.find(hash);
     if (!shown)
       throw new GatewayError('SCREEN_CHANGED', `picture ${hash} is not one of the last that were shown; look again`);
-    const now = await this.#look(SOURCE_QUALITY, signal);
-    const { share, rectangles } = await differenceOf(shown, now, region);
+    const now = await this.#look(shown.quality, signal);
+    const { share, rectangles } = await differenceOf(shown.jpeg, now.jpeg, region);
     if (share <= tolerance) return;
     const where = rectangles.map(({ x, y, width, height }) => `${width}x${height} at (${x}, ${y})`).join(', ');
     const part = `${(share * 100).toPrecision(2)} %`;
@@ -103,13 +109,14 @@ export class Sight {
     this.#tunnel.close();
   }
 
-  async #make(jpeg: Buffer, request: PictureRequest, options: LookOptions): Promise<Picture> {
+  async #make(shot: Shot, request: PictureRequest, options: LookOptions): Promise<Picture> {
     const { screen } = options;
+    const { jpeg } = shot;
     const takenAt = new Date().toISOString();
     const pointer = request.hasCursor ? await options.findPointer(options.signal) : undefined;
     const bytes = isAsTaken(request, screen) ? jpeg : await transform(jpeg, request, pointer);
     const hash = createHash('sha256').update(bytes).digest('hex');
-    this.#shown.keep(hash, jpeg);
+    this.#shown.keep(hash, shot);
     return {
       format: request.format,
       ...request.size,
@@ -121,10 +128,10 @@ export class Sight {
     };
   }
 
-  async #look(quality: number, signal: AbortSignal): Promise<Buffer> {
+  async #look(quality: number, signal: AbortSignal): Promise<Shot> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(PICTURE_MAX_MS)]);
     try {
-      return await this.#tunnel.ask({ quality }, limit);
+      return { jpeg: await this.#tunnel.ask({ quality }, limit), quality };
     } catch (thrown) {
       if (thrown !== limit.reason || thrown instanceof GatewayError) throw thrown;
       const message = `the streamer gave no picture within ${PICTURE_MAX_MS} ms`;
