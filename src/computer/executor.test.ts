@@ -67,6 +67,17 @@ test('one that is broken off says why, and leaves no key down', async () => {
   expect(desk.done).toEqual(['key ffe3 down', 'key 61 down', 'key 61 up', 'key ffe3 up']);
 });
 
+test('one that only looks and is broken off takes no controls', async () => {
+  const desk = new RecordingDesk();
+  const ended = new AbortController();
+  const running = runActions([{ type: 'wait', ms: 60_000 }], desk, options({ signal: ended.signal }));
+
+  ended.abort(new GatewayError('CLIENT_SILENT', 'the caller is gone'));
+
+  assert.partialDeepStrictEqual(await running, [{ outcome: 'failed', error: { code: 'CLIENT_SILENT' } }]);
+  expect(desk.turns).toBe(0);
+});
+
 function options(changes: Partial<RunOptions> = {}): RunOptions {
   return {
     view: { space: SCREEN, screen: SCREEN, format: 'png' },
@@ -78,6 +89,8 @@ function options(changes: Partial<RunOptions> = {}): RunOptions {
 
 class RecordingDesk implements Desk {
   readonly done: string[] = [];
+  /** How often it was to do something, if only nothing. */
+  turns = 0;
   readonly #busy = Promise.withResolvers<void>();
   readonly #failAt: string | undefined;
 
@@ -91,6 +104,7 @@ class RecordingDesk implements Desk {
   }
 
   async perform(events: readonly InputEvent[]): Promise<void> {
+    this.turns += 1;
     for (const event of events) {
       const word = wordOf(event);
       if (word === this.#failAt) throw new GatewayError('CONTROL_LOST', 'somebody else drives');

@@ -127,11 +127,14 @@ function skipped(actions: readonly Action[]): ActionResult[] {
 
 async function runSteps(steps: readonly Step[], desk: Desk, { view, signal }: RunOptions): Promise<Found> {
   let found: Found = {};
+  let hasActed = false;
   try {
     for (const step of steps) {
       signal.throwIfAborted();
-      if (step.do === 'input') await desk.perform(step.events, signal);
-      else if (step.do === 'wait') await sleep(step.ms, undefined, { signal });
+      if (step.do === 'input') {
+        hasActed = true;
+        await desk.perform(step.events, signal);
+      } else if (step.do === 'wait') await sleep(step.ms, undefined, { signal });
       else if (step.do === 'picture') found = { picture: await desk.takePicture(step.request, signal) };
       else if (step.do === 'settle') {
         const { picture, settled } = await desk.settle(step.request, signal);
@@ -142,7 +145,9 @@ async function runSteps(steps: readonly Step[], desk: Desk, { view, signal }: Ru
     return found;
   } catch (thrown) {
     // Nothing stays down that was to come up. Where the controls or the login are gone, the streamer has seen to that itself.
-    if (signal.aborted) await desk.perform(releasesOf(steps), AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
+    const releases = signal.aborted && hasActed ? releasesOf(steps) : [];
+    // Without any it would merely take the controls.
+    if (releases.length > 0) await desk.perform(releases, AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
     throw signal.aborted ? signal.reason : thrown;
   }
 }
