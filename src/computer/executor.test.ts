@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { expect, test } from 'vitest';
 import { GatewayError } from '../errors.ts';
 import type { InputEvent } from '../input/data-channel.ts';
-import { runActions, type Desk, type RunOptions } from './executor.ts';
+import { runActions, type Desk, type Picture, type RunOptions } from './executor.ts';
 
 const SCREEN = { width: 100, height: 100 };
 const LEFT = { button: 'left', keys: undefined } as const;
@@ -78,6 +78,15 @@ test('one that only looks and is broken off takes no controls', async () => {
   expect(desk.turns).toBe(0);
 });
 
+test('pictures that are too much for one answer end it', async () => {
+  const screenshot = { type: 'screenshot' } as const;
+
+  const results = await runActions([screenshot, screenshot, screenshot, screenshot], new RecordingDesk(), options());
+
+  expect(results.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'failed', 'skipped']);
+  assert.partialDeepStrictEqual(results[2], { error: { code: 'MESSAGE_TOO_BIG' } });
+});
+
 function options(changes: Partial<RunOptions> = {}): RunOptions {
   return {
     view: { space: SCREEN, screen: SCREEN, format: 'png' },
@@ -118,8 +127,9 @@ class RecordingDesk implements Desk {
     return { x: 0, y: 0 };
   }
 
-  async takePicture(): Promise<never> {
-    throw new Error('nobody asked for a picture');
+  async takePicture(): Promise<Picture> {
+    const data = '='.repeat(30 * 1024 * 1024);
+    return { format: 'png', ...SCREEN, hash: '', data, takenAt: '', sessionId: '', screen: SCREEN };
   }
 
   async settle(): Promise<never> {

@@ -41,6 +41,9 @@ export interface Desk {
   settle(request: SettleRequest, signal: AbortSignal): Promise<{ picture: Picture; settled: Settled }>;
 }
 
+/** All pictures of one call together, in base64: its answer is held whole. One that goes beyond fails with MESSAGE_TOO_BIG. */
+const PICTURES_MAX_LENGTH = 64 * 1024 * 1024;
+
 /** For the release of what a broken-off action holds. */
 const RELEASE_MS = 2000;
 
@@ -99,11 +102,18 @@ export async function runActions(actions: readonly Action[], desk: Desk, options
     return failAt(actions, 0, toGatewayError(thrown));
   }
   const results: ActionResult[] = [];
+  let picturesLength = 0;
   for (const [index, action] of actions.entries()) {
     const startedAt = performance.now();
     try {
       const found = await runSteps(plans[index] ?? [], desk, options);
       signal.throwIfAborted();
+      picturesLength += found.picture?.data?.length ?? 0;
+      if (picturesLength > PICTURES_MAX_LENGTH)
+        throw new GatewayError(
+          'MESSAGE_TOO_BIG',
+          `the pictures of one call may have ${PICTURES_MAX_LENGTH} bytes in base64; ask for fewer or smaller ones`,
+        );
       results.push({ type: action.type, outcome: 'done', ms: msSince(startedAt), ...found });
     } catch (thrown) {
       const error = failureOf(toGatewayError(thrown));

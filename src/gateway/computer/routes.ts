@@ -12,7 +12,8 @@ import { accessOf, untilGone } from '../calls.ts';
 import type { Programs } from './programs.ts';
 import { lookAt, mayDrive, runAt } from './run.ts';
 
-const SIZE_MAX = 16_384;
+/** A picture larger than any screen takes the gateway many seconds to make. */
+const SIZE_MAX = 8192;
 
 const Space = z.strictObject({ width: z.int().min(1).max(SIZE_MAX), height: z.int().min(1).max(SIZE_MAX) });
 const IfUnchanged = z.strictObject({
