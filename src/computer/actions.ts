@@ -69,22 +69,27 @@ export const Action = z.discriminatedUnion('type', [
   /** Along the path; with one point, from where the pointer is. */
   z.strictObject({ type: z.literal('drag'), path: z.array(Point).min(1).max(PATH_MAX_POINTS), button, keys }),
   /** Positive is down and right. */
-  z.strictObject({
-    type: z.literal('scroll'),
-    ...place,
-    dx: z
-      .int()
-      .min(-NOTCHES_MAX * PIXELS_PER_NOTCH)
-      .max(NOTCHES_MAX * PIXELS_PER_NOTCH)
-      .default(0),
-    dy: z
-      .int()
-      .min(-NOTCHES_MAX * PIXELS_PER_NOTCH)
-      .max(NOTCHES_MAX * PIXELS_PER_NOTCH)
-      .default(0),
-    unit: z.enum(['notches', 'pixels']).default('notches'),
-    keys,
-  }),
+  z
+    .strictObject({
+      type: z.literal('scroll'),
+      ...place,
+      dx: z
+        .int()
+        .min(-NOTCHES_MAX * PIXELS_PER_NOTCH)
+        .max(NOTCHES_MAX * PIXELS_PER_NOTCH)
+        .default(0),
+      dy: z
+        .int()
+        .min(-NOTCHES_MAX * PIXELS_PER_NOTCH)
+        .max(NOTCHES_MAX * PIXELS_PER_NOTCH)
+        .default(0),
+      unit: z.enum(['notches', 'pixels']).default('notches'),
+      keys,
+    })
+    // The streamer cuts what is more in one turn.
+    .refine(({ dx, dy, unit }) => unit === 'pixels' || Math.max(Math.abs(dx), Math.abs(dy)) <= NOTCHES_MAX, {
+      error: `at most ${NOTCHES_MAX} notches; more in several, or in pixels of which a notch has ${PIXELS_PER_NOTCH}`,
+    }),
   z.strictObject({ type: z.literal('key'), keys: Keys, repeat: z.int().min(1).max(REPEAT_MAX).default(1) }),
   /** Down until `key_up`; the streamer lets go of a key that it has not heard of for 10 s. */
   z.strictObject({ type: z.literal('key_down'), keys: Keys }),

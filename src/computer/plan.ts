@@ -163,10 +163,12 @@ function planScroll({ dx, dy, unit }: Extract<Action, { type: 'scroll' }>): Inpu
 function planHold({ keys, ms }: Extract<Action, { type: 'hold_key' }>): Step[] {
   const keysyms = keysymsOf(keys);
   const steps: Step[] = [];
-  for (let left = ms; left > 0; left -= HOLD_AGAIN_MS) {
+  let left = ms;
+  do {
     steps.push(input(keysyms.map((keysym) => ({ type: 'key', down: true, keysym }))));
     steps.push({ do: 'wait', ms: Math.min(left, HOLD_AGAIN_MS) });
-  }
+    left -= HOLD_AGAIN_MS;
+  } while (left > 0);
   return [...steps, input(keysyms.toReversed().map((keysym) => ({ type: 'key', down: false, keysym })))];
 }
 
