@@ -56,6 +56,15 @@ test('its stream has the picture and the controls, and the calls of the same tok
     },
     (at) => at === '310,210',
   );
+  await assert.rejects(calls.launchDesktopApp({ app: 'no-such-program' }), { status: 404 });
+  await until(
+    'the stream drives after a call that failed',
+    async () => {
+      await page.evaluate(() => window.stream.moveMouse(320, 220));
+      return await pointerOn(display);
+    },
+    (at) => at === '320,220',
+  );
   await page.evaluate(() => {
     window.stream.keyDown('Enter');
     window.stream.keyUp('Enter');

@@ -120,9 +120,15 @@ export class Desks {
     return await this.ask(calling, names, () =>
       programs.use(access, caller, signal, async (program, within) => {
         await using loan = await streams.borrow(access.id, within);
-        const done = await act(program, within);
-        if (!this.#holds(program, actions)) await loan.giveBack(program.driver, within);
-        return done;
+        try {
+          const done = await act(program, within);
+          if (!this.#holds(program, actions)) await loan.giveBack(program.driver, within);
+          return done;
+        } catch (thrown) {
+          // What was at work may have taken the controls before it failed.
+          if (!this.#holds(program, [])) await loan.giveBack(program.driver, within).catch(() => undefined);
+          throw thrown;
+        }
       }),
     );
   }
