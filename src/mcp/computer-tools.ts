@@ -9,6 +9,7 @@ import { contentOf, tell } from './results.ts';
 const BATCH_MAX = 50;
 /** Pictures of one batch; more are refused, for no model's context has room for them. */
 const BATCH_PICTURES_MAX = 4;
+const PICTURES: readonly ActionType[] = ['screenshot', 'zoom', 'settled'];
 
 export const SessionArgument = z
   .string()
@@ -53,7 +54,7 @@ function addBatch(server: McpServer, desks: Desks): void {
   const inputSchema = z.strictObject({ actions: z.array(Action).min(1).max(BATCH_MAX), session: SessionArgument });
   server.registerTool('computer_batch', { description, inputSchema }, ({ actions, session }, { signal }) =>
     tell(async () => {
-      if (actions.filter(({ type }) => type === 'screenshot' || type === 'zoom').length > BATCH_PICTURES_MAX)
+      if (actions.filter(({ type }) => PICTURES.includes(type)).length > BATCH_PICTURES_MAX)
         throw new NekogateError('BAD_REQUEST', `a batch has at most ${BATCH_PICTURES_MAX} pictures`);
       const { results } = await desks.act(session, actions, signal);
       return { content: contentOf(results) };

@@ -22,7 +22,7 @@ export function json(value: unknown): CallToolResult {
 
 /** What became of actions: a line of JSON each, its picture after it. */
 export function contentOf(results: readonly ActionResult[]): CallToolResult['content'] {
-  return results.flatMap(({ type: action, outcome, error, position, picture }) => {
+  return results.flatMap(({ type: action, outcome, error, position, settled, picture }) => {
     const { data, ...about } = picture ?? {};
     const isTooLong = data !== undefined && data.length > PICTURE_MAX_LENGTH;
     const line = {
@@ -30,6 +30,7 @@ export function contentOf(results: readonly ActionResult[]): CallToolResult['con
       outcome,
       ...(error && { error }),
       ...(position && { position }),
+      ...(settled && { settled }),
       ...(picture && { picture: about }),
       ...(isTooLong && { note: 'the picture is too long to send; ask for jpeg, a region or a smaller scale' }),
     };
