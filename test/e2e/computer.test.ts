@@ -198,9 +198,11 @@ test('a session that is paused says so, and goes on when it is resumed', async (
   const program = await openProgram(house, sessionId, 'controller');
   await program.act([{ type: 'move', x: 1, y: 1 }]);
   const waiting = program.act([{ type: 'wait', ms: 60_000 }, { type: 'screenshot' }]);
+  const next = assert.rejects(program.act([{ type: 'click', x: 9, y: 9 }]), /SESSION_NOT_RUNNING/);
 
   await house.callApi('POST', `/api/v1/sessions/${sessionId}/pause?wait=ready`, Nothing);
   assert.deepEqual(outcomesOf(await waiting), ['SESSION_NOT_RUNNING', 'skipped']);
+  await next;
   await assert.rejects(program.act([{ type: 'screenshot' }]), /SESSION_NOT_RUNNING/);
   await house.callApi('POST', `/api/v1/sessions/${sessionId}/resume?wait=ready`, Nothing);
 

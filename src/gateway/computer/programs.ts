@@ -53,8 +53,8 @@ interface Desk {
   tail: Promise<unknown>;
   waiting: number;
   idle: NodeJS.Timeout | undefined;
-  /** Of the call under way. */
-  interrupt: (failure: GatewayError) => void;
+  /** Of the call under way, and of those that wait. */
+  interrupts: Set<AbortController>;
   sessionId: string;
 }
 
@@ -91,11 +91,15 @@ export class Programs {
         `${WAITING_MAX} calls of this access wait already; await their answers`,
       );
     desk.waiting += 1;
-    const turn = desk.tail.then(() => this.#call(desk, access, caller, { signal, act }));
+    const interrupted = new AbortController();
+    desk.interrupts.add(interrupted);
+    const within = AbortSignal.any([signal, interrupted.signal]);
+    const turn = desk.tail.then(() => this.#call(desk, access, caller, { signal: within, act }));
     desk.tail = turn.catch(() => undefined);
     try {
       return await turn;
     } finally {
+      desk.interrupts.delete(interrupted);
       desk.waiting -= 1;
       this.#rest(desk, access.id);
     }
@@ -115,7 +119,8 @@ export class Programs {
 
   /** What is under way in this session ends with the failure; the logins stay. */
   interrupt(sessionId: string, failure: GatewayError): void {
-    for (const desk of this.#desks.values()) if (desk.sessionId === sessionId) desk.interrupt(failure);
+    for (const desk of this.#desks.values())
+      if (desk.sessionId === sessionId) for (const interrupted of desk.interrupts) interrupted.abort(failure);
   }
 
   /** The logins are ended by their owner. */
@@ -138,7 +143,7 @@ export class Programs {
       tail: Promise.resolve(),
       waiting: 0,
       idle: undefined,
-      interrupt: () => undefined,
+      interrupts: new Set(),
       sessionId: access.session_id,
     };
     this.#desks.set(access.id, desk);
@@ -155,14 +160,11 @@ export class Programs {
     signal.throwIfAborted();
     desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
     const program = await desk.program;
-    const interrupted = new AbortController();
-    desk.interrupt = (failure) => interrupted.abort(failure);
     try {
       this.#deps.leases.renew(access.id);
-      return await act(program, AbortSignal.any([signal, interrupted.signal, program.signal]));
+      return await act(program, AbortSignal.any([signal, program.signal]));
     } finally {
       this.#deps.leases.renew(access.id);
-      desk.interrupt = () => undefined;
     }
   }
 
