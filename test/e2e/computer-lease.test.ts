@@ -98,6 +98,31 @@ test('programs wait for the controls in turn, and who has them keeps them no lon
   assert.deepEqual([second2.stand, third2.stand, third2.queue], ['driving', 'driving', []]);
 });
 
+test('who drives keeps the controls no longer by asking for what it has, or how things stand', async () => {
+  await using house = await openHouse({ programIdleMs: 2000 });
+  const sessionId = await startDesktop(house, ['xterm']);
+  const first = await openProgram(house, sessionId, 'controller');
+  const second = await openProgram(house, sessionId, 'controller');
+  const { driver } = await first.lease('POST', {});
+
+  const turn = second.lease('POST', { waitMs: 60_000 });
+  await until(
+    'the second waits',
+    () => first.lease(),
+    ({ queue }) => queue.length === 1,
+  );
+  const asked = await first.lease('POST', {});
+  await turn;
+  const freed = await until(
+    'the second, which only looks on, has lost them',
+    () => second.lease(),
+    ({ stand }) => stand !== 'driving',
+  );
+
+  assert.deepEqual([asked.stand, asked.driver?.until], ['driving', driver?.until]);
+  assert.equal(freed.driver, null);
+});
+
 async function untilItShows(watcher: Program, before: string | undefined): Promise<void> {
   await until(
     'the program is seen at work',

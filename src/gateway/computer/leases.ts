@@ -92,6 +92,10 @@ export class Leases {
     const lease = this.#leases.get(accessId);
     if (!lease) throw new GatewayError('AGENT_OFFLINE', "the program's login has ended");
     const { sessionId, name, driver } = lease;
+    if (driver.stand === 'driving') {
+      this.renew(accessId);
+      return;
+    }
     const queue = this.#queues.get(sessionId) ?? [];
     if (queue.length >= QUEUE_MAX)
       throw new GatewayError('TOO_MANY_REQUESTS', `${QUEUE_MAX} programs wait for the controls already`);

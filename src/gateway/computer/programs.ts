@@ -109,15 +109,20 @@ export class Programs {
   async meet(access: AccessRow, caller: Caller): Promise<Program> {
     await getJoinable(this.#deps, access.session_id);
     const desk = this.#deskOf(access);
+    const isNew = desk.program === undefined;
     desk.program ??= this.#open(access, caller, () => (desk.program = undefined));
+    let isDriving = false;
     try {
-      return await desk.program;
+      const program = await desk.program;
+      isDriving = program.driver.stand === 'driving';
+      return program;
     } finally {
-      this.#rest(desk, access.id);
+      // Who drives keeps the controls for its next call, and no longer by merely asking how things stand.
+      if (isNew || !isDriving) this.#rest(desk, access.id);
     }
   }
 
-  /** What is under way in this session ends with the failure; the logins stay. */
+  /** What is under way in this session, or waits for that, ends with the failure; the logins stay. */
   interrupt(sessionId: string, failure: GatewayError): void {
     for (const desk of this.#desks.values())
       if (desk.sessionId === sessionId) for (const interrupted of desk.interrupts) interrupted.abort(failure);
