@@ -92,7 +92,7 @@ export function planAction(action: Action, view: View): Step[] {
     case 'hold_key':
       return planHold(action);
     case 'type':
-      return [input(Array.from(action.text).flatMap(typeCharacter))];
+      return [input(planType(action.text))];
     default:
       throw new Error(`unreachable: ${JSON.stringify(action satisfies never)}`);
   }
@@ -170,6 +170,13 @@ function planHold({ keys, ms }: Extract<Action, { type: 'hold_key' }>): Step[] {
     left -= HOLD_AGAIN_MS;
   } while (left > 0);
   return [...steps, input(keysyms.toReversed().map((keysym) => ({ type: 'key', down: false, keysym })))];
+}
+
+function planType(text: string): InputEvent[] {
+  if (text.includes('\0') || !text.isWellFormed())
+    throw new GatewayError('KEY_UNKNOWN', 'the text holds what no key types: a zero byte, or half of a character');
+  // One line break, whatever it is made of.
+  return Array.from(text.replaceAll('\r\n', '\n')).flatMap(typeCharacter);
 }
 
 function typeCharacter(character: string): InputEvent[] {

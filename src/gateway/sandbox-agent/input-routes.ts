@@ -149,7 +149,7 @@ function positionIn({ position }: Found): z.input<typeof Position> {
 /** At once, or with the pauses that are asked for. @throws GatewayError ACTION_INVALID */
 function typing({ text, delayMs }: { text: string; delayMs?: number | null | undefined }): Action[] {
   if (!delayMs) return [{ type: 'type', text }];
-  const characters = Array.from(text);
+  const characters = Array.from(text.replaceAll('\r\n', '\n'));
   if (characters.length * delayMs > TYPING_MAX_MS)
     throw new GatewayError(
       'ACTION_INVALID',
