@@ -19,8 +19,14 @@ export function addSessionTools(
   const list = { description: 'The sessions that may be reached from here, newest first', annotations: readOnly };
   server.registerTool('session_list', list, ({ signal }) =>
     tell(async () => {
-      const page = await sessions.list({ limit: LISTED_MAX, signal });
-      return json(page.sessions.filter(({ id }) => desks.has(id)).map(present));
+      const found: Session[] = [];
+      let cursor: string | null | undefined;
+      do {
+        const page = await sessions.list({ limit: LISTED_MAX, signal, ...(cursor && { cursor }) });
+        found.push(...page.sessions.filter(({ id }) => desks.has(id)));
+        cursor = page.nextCursor;
+      } while (cursor && found.length < LISTED_MAX);
+      return json(found.map(present));
     }),
   );
   const inputSchema = z.strictObject({ session: SessionArgument });

@@ -1,5 +1,6 @@
 // Programs wait for the screen to come to rest, and act only on the screen that they saw.
 import assert from 'node:assert/strict';
+import { request } from 'undici';
 import { test } from 'vitest';
 import { openHouse, startDesktop, until } from '../harness/house.ts';
 import { openProgram, outcomesOf, pictureOf } from '../harness/program.ts';
@@ -83,4 +84,39 @@ test('the pointer is in the picture of who wants it there', async () => {
       differing.push({ x: (at / 3) % 800, y: Math.floor(at / 3 / 800) });
   assert.ok(differing.length > 40);
   assert.ok(differing.every(({ x, y }) => x >= 300 && x < 314 && y >= 200 && y < 220));
+});
+
+test('what comes after the screen has got another size fails, for its places and pictures are of the one before', async () => {
+  await using house = await openHouse();
+  const sessionId = await startDesktop(house, COUNTING);
+  const program = await openProgram(house, sessionId, 'owner');
+  const first = await program.act([{ type: 'screenshot' }]);
+
+  const during = program.act([
+    { type: 'wait', ms: 2000 },
+    { type: 'key', keys: 'Shift_L' },
+    { type: 'click', x: 700, y: 500 },
+  ]);
+  const { statusCode } = await request(`${house.gateway.url}/s/${sessionId}/api/room/screen`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${program.token}` },
+    body: JSON.stringify({ width: 640, height: 480, rate: 25 }),
+  });
+  const { results } = await during;
+  const after = await program.act([{ type: 'screenshot' }]);
+
+  assert.equal(statusCode, 200);
+  assert.deepEqual(
+    results.map(({ outcome }) => outcome),
+    ['done', 'done', 'failed'],
+  );
+  assert.partialDeepStrictEqual(results[2]?.error, { code: 'CONFLICT' });
+  assert.match(results[2]?.error?.message ?? '', /640x480, and was 800x600/);
+  assert.deepEqual(
+    [first, after].map(({ results: [shot] }) => shot?.picture?.screen),
+    [
+      { width: 800, height: 600 },
+      { width: 640, height: 480 },
+    ],
+  );
 });

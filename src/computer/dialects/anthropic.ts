@@ -52,6 +52,7 @@ const Input = z.looseObject({
 });
 type Input = z.infer<typeof Input>;
 
+const TOOLSET = 'computer';
 const Block = z.looseObject({
   type: z.literal('tool_use').optional(),
   id: z.string().max(256).optional(),
@@ -68,7 +69,13 @@ export const ANTHROPIC: Record<string, Dialect> = {
   computer_toolset_20260801: {
     limits: LIMITS,
     read: (call) => {
-      const { name, input } = readCall(Block, call, 'a tool_use of the computer toolset');
+      const { name, input, toolset_name: toolset } = readCall(Block, call, 'a tool_use of the computer toolset');
+      // The browser's toolset has members of the same names.
+      if (toolset !== undefined && toolset !== TOOLSET)
+        throw new GatewayError(
+          'ACTION_INVALID',
+          `the call is for the toolset ${JSON.stringify(toolset)}, not ${TOOLSET}`,
+        );
       return actionsOf(nameAmong(ACTIONS_20251124, name), input);
     },
     write,
@@ -99,7 +106,8 @@ function nameAmong(names: readonly Name[], name: string): Name {
 
 function actionsOf(name: Name, fields: unknown): Action[] {
   const input = readCall(Input, fields, `the input of ${name}`);
-  const held = input.text ?? input.key ?? undefined;
+  // Models leave what they don't need empty, too.
+  const held = [input.text, input.key].find((keys) => typeof keys === 'string' && keys !== '') ?? undefined;
   switch (name) {
     case 'screenshot':
       return [{ type: 'screenshot' }];
@@ -172,6 +180,8 @@ function scroll(input: Input, keys: string | undefined): Action {
 /** Chords one after another, as xdotool takes them: `Down Down Return`. */
 function keysOf(text: string, repeat: number): Action[] {
   const chords = text.trim() === '' ? [text] : text.trim().split(/\s+/);
+  const [only = text] = chords;
+  if (chords.length === 1) return [{ type: 'key', keys: only, repeat }];
   return Array.from({ length: repeat }, () => chords)
     .flat()
     .map((keys) => ({ type: 'key', keys, repeat: 1 }));

@@ -64,7 +64,8 @@ function itemsOf(call: z.infer<typeof Call>): unknown[] {
       'SAFETY_CHECK_PENDING',
       `safety checks wait for somebody's word: ${pending.map(({ id }) => id).join(', ')}; send them back as acknowledged_safety_checks`,
     );
-  const items = call.actions ?? (call.action === undefined ? [] : [call.action]);
+  const batch = call.actions ?? [];
+  const items = batch.length > 0 || call.action === undefined ? batch : [call.action];
   if (items.length === 0) throw new GatewayError('ACTION_INVALID', 'a computer_call has action or actions');
   return items;
 }

@@ -37,6 +37,8 @@ export function addRecordingRoutes(app: App, { desks, tools, audit }: RecordingR
     if (!mayDrive(calling.access)) throw new GatewayError('FORBIDDEN', `role ${role} has no recordings`);
     return desks.ask(calling, NAMES, question);
   };
+  /** Sessions whose recording is about to begin. */
+  const starting = new Set<string>();
   const list = async ({ access, signal }: Calling): Promise<Recording[]> =>
     (await tools.call(access, 'listRecordings', {}, { signal })).recordings;
   const get = ({ access, signal }: Calling, id: string): Promise<Recording> =>
@@ -53,13 +55,19 @@ export function addRecordingRoutes(app: App, { desks, tools, audit }: RecordingR
     async (request, reply) => {
       const calling = callingOf(request, reply);
       const { fps } = request.body ?? {};
+      const { access, signal } = calling;
       return await ask(calling, async () => {
-        const present = (await list(calling)).find(({ state }) => state === 'recording');
-        if (present) throw new GatewayError('CONFLICT', `recording ${present.id} is being made; stop it first`);
-        const { access, signal } = calling;
-        const started = await tools.call(access, 'startRecording', { fps: fps ?? undefined }, { signal });
-        record(calling, 'started', started);
-        return infoOf(started);
+        if (starting.has(access.session_id)) throw new GatewayError('CONFLICT', 'a recording is being started');
+        starting.add(access.session_id);
+        try {
+          const present = (await list(calling)).find(({ state }) => state === 'recording');
+          if (present) throw new GatewayError('CONFLICT', `recording ${present.id} is being made; stop it first`);
+          const started = await tools.call(access, 'startRecording', { fps: fps ?? undefined }, { signal });
+          record(calling, 'started', started);
+          return infoOf(started);
+        } finally {
+          starting.delete(access.session_id);
+        }
       });
     },
   );
