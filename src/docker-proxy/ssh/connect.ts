@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import ssh2, { type ClientChannel, type ServerHostKeyAlgorithm } from 'ssh2';
 import type { Logger } from 'pino';
 import { GatewayError, messageOf } from '../../errors.ts';
@@ -89,8 +88,10 @@ async function login(deps: SshDeps, settings: SshSettings, sock: ClientChannel |
   const { methods, unusable } = await findIdentities(settings, deps.agentSocket);
   let refused: GatewayError | undefined;
   const client = new ssh2.Client();
-  const failed = once(client, 'error').then(([error]: unknown[]) => {
-    throw refused ?? toFailure(error, settings, unusable);
+  const failed = new Promise<never>((_resolve, reject) => {
+    const fail = (error: unknown): void => reject(refused ?? toFailure(error, settings, unusable));
+    // Of a host that hangs up in order after its first line ssh2 says no more than that, and takes its own timer away.
+    client.once('error', fail).once('close', () => fail(new Error('it hung up during the login')));
   });
   // What comes after the login is told by `close`.
   failed.catch(() => undefined);

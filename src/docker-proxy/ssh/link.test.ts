@@ -126,6 +126,17 @@ test('when sshd is killed every stream breaks off, and the next one has a new co
   assert.equal(await ask(await at.link.dialDocker('control')), '!');
 });
 
+test('a host that hangs up in the middle of a login is told, and the next call logs in anew', async () => {
+  const leaving = createServer((socket) => socket.on('error', () => undefined).end('SSH-2.0-leaving\r\n'));
+  const port = await listenOnAnyPort(leaving);
+  await using at = await setUp({ prepare: (sshd) => redirect(sshd, sshd.port, port) });
+
+  assert.equal(await codeOf(at.link.dialDocker('control')), 'SSH_UNREACHABLE');
+  leaving.close();
+  await redirect(at.sshd, port, at.sshd.port);
+  assert.equal(await ask(await at.link.dialDocker('control')), '!');
+});
+
 test('a host that nobody knows is refused with the way out, and written down when that is wished', async () => {
   const forget = (sshd: Sshd): Promise<void> => writeFile(sshd.knownHostsFile, '');
   await using strict = await setUp({ prepare: forget });
@@ -264,7 +275,11 @@ async function dialInParts(sshd: Sshd): Promise<void> {
     near.on('error', () => undefined).once('close', () => relay.close());
     passInParts(far, near).catch(() => near.destroy());
   });
-  const port = await listenOnAnyPort(relay);
+  await redirect(sshd, sshd.port, await listenOnAnyPort(relay));
+}
+
+/** Where the configuration and what is known of the host say that it listens. */
+async function redirect(sshd: Sshd, from: number, to: number): Promise<void> {
   for (const file of [sshd.configFile, sshd.knownHostsFile])
-    await writeFile(file, (await readFile(file, 'utf8')).replace(String(sshd.port), String(port)));
+    await writeFile(file, (await readFile(file, 'utf8')).replace(String(from), String(to)));
 }
