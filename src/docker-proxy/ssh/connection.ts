@@ -20,6 +20,8 @@ export type ChannelTarget =
 export class SshConnection {
   readonly #client: ssh2.Client;
   readonly #channels = new Set<Duplex>();
+  /** Of channels that sshd has not opened yet. */
+  readonly #refusals = new Set<() => void>();
   #files: Promise<RemoteFiles> | undefined;
   readonly #onIdle: () => void;
   #sessions = 0;
@@ -37,6 +39,7 @@ export class SshConnection {
         this.#alive = false;
         for (const channel of this.#channels) reset(channel);
         this.#channels.clear();
+        for (const refuse of this.#refusals) refuse();
         resolve();
       });
     });
@@ -105,6 +108,7 @@ export class SshConnection {
         if (isOver) return channel?.close();
         isOver = true;
         clearTimeout(timer);
+        this.#refusals.delete(refuse);
         if (channel) resolve(channel);
         else reject(error ?? new Error('no channel'));
       };
@@ -112,7 +116,9 @@ export class SshConnection {
         () => settle(new GatewayError('SSH_UNREACHABLE', `sshd opened no channel within ${OPEN_MS} ms`), undefined),
         OPEN_MS,
       );
-      void this.closed.then(() => settle(new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost'), undefined));
+      // Not by `closed`, which would remember every channel for as long as the connection lives.
+      const refuse = (): void => settle(new GatewayError('SSH_UNREACHABLE', 'the SSH connection is lost'), undefined);
+      this.#refusals.add(refuse);
       try {
         if (target.kind === 'socket') this.#client.openssh_forwardOutStreamLocal(target.path, settle);
         else if (target.kind === 'tcp') this.#client.forwardOut('127.0.0.1', 0, target.host, target.port, settle);

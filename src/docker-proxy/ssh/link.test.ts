@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { execa } from 'execa';
 import { pino } from 'pino';
 import { assert, test } from 'vitest';
@@ -109,6 +111,30 @@ test('a stream that is let go of is gone, also when nobody has read what came', 
     'no channel is left',
     async () => at.link.health().control.channels,
     (count) => count === 0,
+  );
+});
+
+test('of a stream that is over nothing is kept for as long as the connection lasts', async () => {
+  await using at = await setUp();
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  const openAndClose = async (): Promise<WeakRef<Duplex>> => {
+    const stream = await at.link.dialDocker('control');
+    stream.destroy();
+    return new WeakRef(stream);
+  };
+
+  const streams: WeakRef<Duplex>[] = [];
+  for (let count = 0; count < 30; count++) streams.push(await openAndClose());
+
+  await until(
+    'they are gone',
+    async () => {
+      if (typeof collect === 'function') collect();
+      return streams.filter((stream) => stream.deref() !== undefined).length;
+    },
+    // The last may still be held by what has just run.
+    (count) => count < 5,
   );
 });
 
