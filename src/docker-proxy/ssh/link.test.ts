@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -271,6 +271,20 @@ test('an sshd that forwards no unix sockets is told when Docker reaches no daemo
   await using at = await setUp({ settings: ['AllowStreamLocalForwarding no'] });
 
   assert.equal(await codeOf(at.link.dialDocker('control')), 'DOCKER_UNAVAILABLE');
+});
+
+test('a daemon that is away for a moment is reached by its socket again, whatever answers for it meanwhile', async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, 'docker'), "#!/bin/sh\nprintf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\n", { mode: 0o755 });
+  await using at = await setUp({ settings: [`SetEnv PATH=${folder.path}:/usr/bin:/bin`] });
+  assert.equal(await ask(await at.link.dialDocker('control')), '!');
+
+  await rename(at.engine.path, `${at.engine.path}.away`);
+  const meanwhile = await readAll(await at.link.dialDocker('control'));
+  await rename(`${at.engine.path}.away`, at.engine.path);
+
+  assert.include(meanwhile, '200 OK');
+  assert.equal(await ask(await at.link.dialDocker('control')), '!');
 });
 
 test('what comes in bulk is what was sent, with ciphers of every kind, keys that change on the way, and packets that come in parts', async () => {

@@ -103,8 +103,10 @@ export class SshLink implements RemoteHost {
         `the remote host doesn't open ${path} (nobody listens there, the user may not, or sshd has AllowStreamLocalForwarding off), and \`${DIAL_STDIO}\` reaches no daemon there either`,
         { cause: refusal },
       );
-    this.#way = { kind: 'command', command };
-    return lane.open(this.#way);
+    const way: ChannelTarget = { kind: 'command', command };
+    // Where the socket was forwarded before, it is the daemon that is away for a moment, and that is no reason to go on so.
+    this.#way ??= way;
+    return lane.open(way);
   }
 
   async #answers(lane: SshLane, command: string): Promise<boolean> {
