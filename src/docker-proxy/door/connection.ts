@@ -143,7 +143,11 @@ class ClientConnection {
       () => 'sent' as const,
       () => 'failed' as const,
     );
-    const watch = outcome.then((how) => (how === 'sent' ? this.#watchClient(upstream) : undefined));
+    const watch = outcome.then(async (how) => {
+      if (how === 'sent') await this.#watchClient(upstream);
+      // The rest will not come, and a daemon that isn't told would wait for it for ever.
+      else upstream.stream.end();
+    });
     watch.catch(() => undefined);
     const answer = await this.#passAnswer(request.method, upstream, plan);
     if (answer === 'unframed') {
@@ -156,7 +160,6 @@ class ClientConnection {
       () => 'ended' as const,
     );
     const how = await Promise.race([outcome, ended]);
-    if (how !== 'sent') this.#forget(upstream);
     return answer === 'keep' && how === 'sent';
   }
 

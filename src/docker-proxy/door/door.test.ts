@@ -187,6 +187,41 @@ test('a client that hangs up is hung up on at the daemon, which then ends its wo
   assert.equal(await left, 'left');
 });
 
+test('a client that hangs up in the middle of what it sends is hung up on at the daemon, which waits for the rest', async () => {
+  const { promise: left, resolve } = Promise.withResolvers<string>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  await using at = await setUp((socket) => {
+    socket.once('end', () => resolve('left'));
+    begin();
+  });
+  const client = createConnection(at.path);
+  client.write('POST /build HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel');
+  await begun;
+
+  client.destroy();
+
+  assert.equal(await left, 'left');
+});
+
+test('a daemon that answers early and never hangs up is let go of with the client', async () => {
+  let daemon: Socket | undefined;
+  await using at = await setUp((socket) => {
+    daemon = socket;
+    socket.write('HTTP/1.1 413 Too Big\r\nContent-Length: 3\r\n\r\nbig');
+  });
+  const client = createConnection(at.path);
+  client.write('POST /build HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nfirst');
+  await once(client, 'data');
+
+  client.destroy();
+
+  await until(
+    'nobody hears it any more',
+    async () => daemon?.write('more'),
+    () => daemon?.destroyed === true,
+  );
+});
+
 test('a daemon that answers before it has read a big body, and hangs up, is heard', async () => {
   await using at = await setUp((socket, sofar) => {
     if (sofar.length > 100_000) return;
