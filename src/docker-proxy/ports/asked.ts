@@ -2,7 +2,20 @@ import { z } from 'zod';
 import type { Inspected } from '../engine.ts';
 import { ASKED_LABEL, OWNER_LABEL } from '../labels.ts';
 
-const Binding = z.object({ HostIp: z.string().optional(), HostPort: z.string().optional() });
+const KEYS: Record<string, string> = { hostip: 'HostIp', hostport: 'HostPort' };
+
+/** Keys as Go's decoder takes them: without regard to case, and null for nothing. */
+const Binding = z.preprocess(
+  (value) =>
+    typeof value === 'object' && value !== null
+      ? Object.fromEntries(
+          Object.entries(value).flatMap(([key, text]: [string, unknown]) =>
+            text === null ? [] : [[KEYS[key.toLowerCase()] ?? key, text] as const],
+          ),
+        )
+      : value,
+  z.object({ HostIp: z.string().optional(), HostPort: z.string().optional() }),
+);
 const Bindings = z.record(z.string(), z.array(Binding).nullable());
 
 /** What a user asked to be published: HostConfig.PortBindings and PublishAllPorts, as they were sent. */

@@ -55,6 +55,9 @@ test('keys are found as the daemon finds them: without regard to case, and all o
   assert.deepInclude(rewritten, {
     hostconfig: { portbindings: {}, PortBindings: { '80/tcp': REMOTE, '81/tcp': REMOTE } },
   });
+  const odd = await rewrite('{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":null,"hostPort":"8080"}]}}}');
+  assert.include(odd, JSON.stringify({ '80/tcp': REMOTE }));
+  assert.include(odd, String.raw`{\"80/tcp\":[{\"HostPort\":\"8080\"}]}`);
   assert.nestedProperty(rewritten, `labels.${OWNER_LABEL.replaceAll('.', String.raw`\.`)}`);
 });
 
