@@ -1,5 +1,5 @@
-import { chmod, mkdir, realpath, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { assert, test } from 'vitest';
 import { temporaryFolder } from '../../../test/harness/folder.ts';
@@ -72,6 +72,24 @@ test('local sources become copies at the remote, with their options; all else st
     HostConfig: { Binds: [`${work}/:/x:ro,z`] },
     Mounts: [{ Source: `${work}/` }],
   });
+});
+
+test('where the copy of a single file is gone nothing is known of the copy any more, so that its empty place is no change', async () => {
+  await using at = await setUp();
+  await writeFile(join(at.folder, 'settings'), 'mine');
+  const body = JSON.stringify({ HostConfig: { Binds: [`${join(at.folder, 'settings')}:/x`] } });
+  const copy = /"(\/[^":]*\/files\/me\/[0-9a-f]{16}\/settings):\/x"/.exec(await at.rewrite(body))?.[1] ?? '';
+  const name = `${dirname(copy)}.id`;
+  await writeFile(name, 'known');
+
+  await at.rewrite(body);
+  const before = await readFile(name, 'utf8');
+  await rm(copy);
+  await at.rewrite(body);
+
+  assert.equal(before, 'known');
+  assert.equal((await stat(copy)).size, 0);
+  assert.equal(await stat(name).catch(() => 'gone'), 'gone');
 });
 
 test('a folder that is not there is made for -v, and refused for --mount in the words of the daemon', async () => {

@@ -113,9 +113,20 @@ function plan(at: MakeSame, { local, remote, filter }: Planning): Step[] {
   // A container that has it mounted can't delete it.
   const { only } = place;
   if (only !== undefined && !remote.tree.has(only)) memory.delete(only);
-  const steps = planSteps({ base: memory.known, local: local.tree, remote: remote.tree, isTwoWay });
+  const steps = planSteps({ base: memory.known, local: local.tree, remote: remote.tree, isTwoWay }).map((step) =>
+    only !== undefined && isPlace(remote.tree.get(only)) && !memory.known.has(only) ? toPush(step) : step,
+  );
   const shut = new Set(remote.closed);
   return shut.size === 0 ? steps : steps.filter(({ path }) => !isUnder(shut, parentOf(path)));
+}
+
+/** What is made for a single file before anything is carried, for the daemon wants one there. It holds nothing that would have to be kept. */
+function isPlace(entry: Entry | undefined): boolean {
+  return entry?.kind === 'file' && entry.size === 0;
+}
+
+function toPush(step: Step): Step {
+  return step.how === 'keep' ? { ...step, how: 'push' } : step;
 }
 
 /** Why a step can't be done: what has its name on the other side is never carried, so it isn't written over either. */

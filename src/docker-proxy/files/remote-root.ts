@@ -42,13 +42,18 @@ export async function findCopyName(files: RemoteFiles, remoteRoot: string): Prom
   }
 }
 
+/** From now on nothing is known of what is in a copy. */
+export async function unnameCopy(files: RemoteFiles, remoteRoot: string): Promise<void> {
+  await ignoreMissing(files.removeFile(idFile(remoteRoot)));
+}
+
 /**
  * Removes a copy and its name; what the user may not delete stays. Its name goes first: of a copy that is half gone nothing may be believed. Then it
  * goes as a whole. @throws what kept it
  */
 export async function removeCopy(files: RemoteFiles, remoteRoot: string): Promise<void> {
   const unused = `${remoteRoot}.unused`;
-  await ignoreMissing(files.removeFile(idFile(remoteRoot)));
+  await unnameCopy(files, remoteRoot);
   await ignoreMissing(removeFolder(files, unused));
   await ignoreMissing(files.replace(remoteRoot, unused));
   await ignoreMissing(removeFolder(files, unused));

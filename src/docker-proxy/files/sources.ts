@@ -5,7 +5,7 @@ import { GatewayError, messageOf } from '../../errors.ts';
 import type { RemoteHost } from '../remote.ts';
 import type { Carried } from './carried.ts';
 import { isMissing, type RemoteFiles } from './remote-files.ts';
-import { makeRemoteFolder, toPlaceFailure } from './remote-root.ts';
+import { makeRemoteFolder, toPlaceFailure, unnameCopy } from './remote-root.ts';
 
 export interface SourceDeps {
   remote: Pick<RemoteHost, 'openFiles' | 'dockerSocket'>;
@@ -49,16 +49,18 @@ export async function carrySource(
   try {
     await makeRemoteFolder(files, remoteRoot);
     // The daemon takes a file only if it is one when it first looks.
-    if (only !== undefined) await makeRemoteFile(files, remote);
+    if (only !== undefined) await makeRemoteFile(files, remoteRoot, remote);
   } catch (error) {
     throw await toPlaceFailure(files, remote, error);
   }
   return { asked, remote, folder: { root, ...(only === undefined ? {} : { only }), remoteRoot, isWritable } };
 }
 
-async function makeRemoteFile(files: RemoteFiles, path: string): Promise<void> {
+async function makeRemoteFile(files: RemoteFiles, remoteRoot: string, path: string): Promise<void> {
   await files.lstat(path).catch(async (error: unknown) => {
     if (!isMissing(error)) throw error;
+    // Whoever remembers another file there would take the empty one for its change.
+    await unnameCopy(files, remoteRoot);
     await using file = await files.open(path, 'wx');
     await file.close();
   });

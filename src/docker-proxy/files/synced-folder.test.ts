@@ -156,6 +156,18 @@ test('a single file that changed on both sides stays in its place, and the other
   assert.deepEqual(Object.values(kept), ["600 the container's"]);
 });
 
+test('the empty file that holds the place of a single one until the first sync is not kept beside it', async () => {
+  await using at = await setUpSynced();
+  await writeFile(join(at.here, 'settings.json'), 'mine');
+  await mkdir(at.there, { recursive: true });
+  await writeFile(join(at.there, 'settings.json'), '');
+
+  await at.open({ only: 'settings.json' }).sync();
+
+  assert.deepEqual(await look(at.here), { 'settings.json': '644 mine' });
+  assert.deepEqual(await look(at.there), { 'settings.json': '644 mine' });
+});
+
 test('how far the first sync is can be seen meanwhile', async () => {
   await using at = await setUpSynced();
   for (let file = 0; file < 300; file++) await writeFile(join(at.here, `file-${file}`), 'x');
