@@ -32,6 +32,32 @@ test('what a container keeps from the remote user stays there and is told, and t
   assert.match(failure ?? '', /secret.*permission denied/);
 });
 
+test('a copy that nobody uses any more stays while something in it can not come here', async () => {
+  await using at = await setUpSynced({ isPoor: true });
+  await writeFile(join(at.here, 'file'), 'first');
+  const folder = at.open();
+  await folder.sync();
+  await mkdir(join(at.there, 'closed'));
+  await writeFile(join(at.there, 'closed/in'), 'secret');
+  await writeFile(join(at.there, 'secret'), 'secret');
+  for (const name of ['closed', 'secret']) await keepFromOthers(join(at.there, name));
+
+  const first = await failureOf(folder.retire());
+  const left = await readFile(join(at.there, 'secret'), 'utf8').catch(String);
+  await rm(join(at.there, 'secret'));
+  const second = await failureOf(folder.retire());
+  const leftIn = await readFile(join(at.there, 'closed/in'), 'utf8').catch(String);
+  await rm(join(at.there, 'closed'), { recursive: true });
+  await folder.retire();
+
+  assert.equal(first.code, 'FILES_FAILED');
+  assert.match(first.message, /permission denied/);
+  assert.equal(left, 'secret');
+  assert.match(second.message, /closed.*permission denied/);
+  assert.equal(leftIn, 'secret');
+  assert.notInclude(await readdir(join(at.path, 'deep')), 'there');
+});
+
 test('a file here that can not be read fails the start, by its name and with the way out, which helps', async () => {
   await using at = await setUpSynced({ isPoor: true });
   await writeFile(join(at.here, 'file'), 'x');

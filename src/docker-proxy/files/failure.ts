@@ -10,6 +10,8 @@ export interface Failure {
   error: GatewayError;
   /** What is wanted is not there; else only too much is, or what a container keeps to itself. */
   isLack: boolean;
+  /** Something of the remote's has not come here. */
+  isUnbrought: boolean;
 }
 
 /** What was tried. */
@@ -32,12 +34,14 @@ export async function toFailure(
   const [from, to] = how === 'push' ? [here, there] : [there, here];
   const isClosed = error instanceof SideError && error.side === from;
   const isLack = source !== undefined && !(isClosed && how === 'pull');
-  if (error instanceof GatewayError) return { path, error, isLack };
-  if (await to.isFull(error, BLOCK_BYTES)) return { path, error: diskFull(to, to.absolute(path), error), isLack };
+  const isUnbrought = source !== undefined && how === 'pull';
+  const found = { path, isLack, isUnbrought };
+  if (error instanceof GatewayError) return { ...found, error };
+  if (await to.isFull(error, BLOCK_BYTES)) return { ...found, error: diskFull(to, to.absolute(path), error) };
   const wayOut = isClosed && how === 'push' ? '; make it readable, or leave it out by .nekogateignore' : '';
   const why = isUnexplained(error) ? `${there.host} says no more than "Failure"` : `${messageOf(error)}${wayOut}`;
   const what = source === undefined ? `not deleted on both sides: ${here.absolute(path)}` : here.absolute(path);
-  return { path, error: new GatewayError('FILES_FAILED', `${what}: ${why}`, { cause: error }), isLack };
+  return { ...found, error: new GatewayError('FILES_FAILED', `${what}: ${why}`, { cause: error }) };
 }
 
 /** In the words of every other program, Docker's too. */

@@ -46,7 +46,8 @@ const TELL_EACH_MS = 5000;
 /**
  * Makes a folder and its copy the same.
  * @returns what is still different and need keep nobody from starting: what a container keeps to itself, or what can't be deleted
- * @throws GatewayError when something can't be carried, or a side looks like an accident; SideError when one is gone or closed
+ * @throws GatewayError when something can't be carried, or a side looks like an accident; SideError when one is gone or closed. Of a copy that
+ * nobody uses any more: whenever something of it is not here
  */
 export async function makeSame(at: MakeSame): Promise<string | undefined> {
   const { place, here, there, memory, isTwoWay, progress } = at;
@@ -63,6 +64,7 @@ export async function makeSame(at: MakeSame): Promise<string | undefined> {
     if (round === 0 && !at.isCleaned) await removeParts(at.partId, [here, local], [there, remote]);
     refuseAccidents({ name: here.absolute(only ?? ''), only, known: memory.known, local, remote, isTwoWay });
     const trees = { local: local.tree, remote: remote.tree };
+    if (at.isLeaving && isTwoWay) for (const path of remote.closed) failures.set(path, toClosed(there, path));
     if (isTwoWay) await verifyRecent({ ...at, ...trees }, fresh);
     const steps = plan(at, { local, remote, filter }).filter(
       ({ path, how }) => !failures.has(path) && !(at.isLeaving && how === 'push'),
@@ -86,11 +88,23 @@ export async function makeSame(at: MakeSame): Promise<string | undefined> {
   }
   progress.done = progress.total;
   const all = [...failures.values()];
-  const lacks = all.filter(({ isLack }) => isLack).map(({ error }) => error);
+  const lacks = all
+    .filter(({ isLack, isUnbrought }) => isLack || (at.isLeaving && isUnbrought))
+    .map(({ error }) => error);
   const lack = lacks.find(({ code }) => code === 'DISK_FULL') ?? lacks[0];
   if (lack) throw lack;
   const [busy] = changed;
-  return all[0]?.error.message ?? (busy && `${here.absolute(busy)} changes while it is carried`);
+  const unrest = busy && `${here.absolute(busy)} changes while it is carried`;
+  if (at.isLeaving && unrest) throw new GatewayError('FILES_FAILED', unrest);
+  return all[0]?.error.message ?? unrest;
+}
+
+function toClosed(side: Side, path: string): Failure {
+  const error = new GatewayError(
+    'FILES_FAILED',
+    `${side.absolute(path)} of ${side.host} can't be read: permission denied`,
+  );
+  return { path, isLack: false, isUnbrought: true, error };
 }
 
 interface Planning {
@@ -139,7 +153,8 @@ function toBlocked(
   const [from, to, side] = how === 'push' ? [scans.local, scans.remote, there] : [scans.remote, scans.local, here];
   if (!from.tree.has(path) || to.unfit.size === 0 || !isUnder(to.unfit, path)) return undefined;
   const message = `${side.absolute(path)} of ${side.host} is a socket, a device, a pipe or a link that leads out, or in one; what the other side has there is not carried`;
-  return { path, isLack: how === 'push', error: new GatewayError('FILES_FAILED', message) };
+  const error = new GatewayError('FILES_FAILED', message);
+  return { path, isLack: how === 'push', isUnbrought: how === 'pull', error };
 }
 
 /** What a proxy that was killed, or that lost its connection, left half done. */
