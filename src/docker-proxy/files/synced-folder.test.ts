@@ -201,6 +201,28 @@ test('read-only goes one way: what a container changes is put right, and nothing
   assert.deepEqual(await look(at.there), await look(at.here));
 });
 
+test('what was written last comes here once only readers are left, also when no proxy was there meanwhile', async () => {
+  await using at = await setUpSynced();
+  await writeFile(join(at.here, 'file'), 'first');
+  const folder = at.open();
+  await folder.sync();
+  await writeFile(join(at.there, 'result'), 'made last');
+
+  folder.isTwoWay = false;
+  await folder.sync();
+
+  assert.equal((await look(at.here)).result, '644 made last');
+  await writeFile(join(at.there, 'odd'), 'put right');
+  await folder.sync();
+  assert.sameMembers(Object.keys(await look(at.there)), ['file', 'result']);
+  folder.isTwoWay = true;
+  await folder.sync();
+  await folder.close();
+  await writeFile(join(at.there, 'result'), 'made while nobody looked');
+  await at.open({ isTwoWay: false }).sync();
+  assert.equal((await look(at.here)).result, '644 made while nobody looked');
+});
+
 test('a folder that vanishes or is emptied pauses, on either side, and goes on when it is back', async () => {
   await using at = await setUpSynced();
   for (const name of ['one', 'two', 'three']) await writeFile(join(at.here, name), name);

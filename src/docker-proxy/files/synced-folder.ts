@@ -74,7 +74,7 @@ export class SyncedFolder {
     this.#memory = Memory.open(memoryFile(deps.memoryDir, place.remoteRoot), deps.log);
   }
 
-  /** Whether what containers write comes here. */
+  /** Whether what containers write comes here. What they wrote before that ends still does, by the next sync. */
   set isTwoWay(isTwoWay: boolean) {
     this.#isTwoWay = isTwoWay;
   }
@@ -193,6 +193,7 @@ export class SyncedFolder {
   /** @returns what is told, but keeps nobody from starting */
   async #makeSame(): Promise<string | undefined> {
     const { log, openFiles } = this.#deps;
+    const isWritable = this.#isTwoWay;
     const files = await openFiles();
     const memory = await this.#recall(files);
     try {
@@ -201,7 +202,7 @@ export class SyncedFolder {
         place: this.#place,
         here: this.#here,
         memory,
-        isTwoWay: this.#isTwoWay,
+        isTwoWay: memory.head?.isTwoWay ?? isWritable,
         partId: this.#partId,
         isCleaned: this.#isCleaned,
         isLeaving: this.#isLeaving,
@@ -210,6 +211,8 @@ export class SyncedFolder {
         log,
       });
       this.#isCleaned = true;
+      // What was written while that could come here has come; only what comes from now on is put right.
+      if (!isWritable && memory.head && leftover === undefined) memory.begin({ ...memory.head, isTwoWay: false });
       return leftover;
     } finally {
       await memory.idle();
@@ -234,7 +237,7 @@ export class SyncedFolder {
     try {
       if (!isKnown || memory.known.size === 0) await makeRemoteFolder(files, remoteRoot);
       const copyId = (isKnown ? memory.head?.copyId : undefined) ?? (await nameCopy(files, remoteRoot));
-      const isTwoWay = this.#isTwoWay;
+      const isTwoWay = this.#isTwoWay || (isKnown && memory.head?.isTwoWay === true);
       memory.begin({ version: 1, root, ...(only === undefined ? {} : { only }), remoteRoot, copyId, isTwoWay });
     } catch (error) {
       throw await toPlaceFailure(files, remoteRoot, error);
