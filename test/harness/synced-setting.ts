@@ -1,6 +1,7 @@
 import { chown, lstat, mkdir, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { RemoteFiles } from '../../src/docker-proxy/files/remote-files.ts';
 import { SyncedFolder } from '../../src/docker-proxy/files/synced-folder.ts';
 import { SshLink } from '../../src/docker-proxy/ssh/link.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -13,6 +14,7 @@ export interface SyncedSetting extends AsyncDisposable {
   there: string;
   sshd: Sshd;
   memoryDir: string;
+  openFiles(): Promise<RemoteFiles>;
   /** What was logged as a warning. */
   warnings: string[];
   open(choice?: { only?: string; isTwoWay?: boolean }): SyncedFolder;
@@ -39,17 +41,25 @@ export async function setUpSynced({ isPoor = false } = {}): Promise<SyncedSettin
   const memoryDir = join(path, 'memory');
   await mkdir(here);
   const opened = opening.use(new AsyncDisposableStack());
+  const openFiles = (): Promise<RemoteFiles> => link.openFiles();
   const open: SyncedSetting['open'] = ({ only, isTwoWay = true } = {}) => {
-    const folder = new SyncedFolder(
-      { openFiles: () => link.openFiles(), memoryDir, log },
-      { root: here, only, remoteRoot: there },
-    );
+    const folder = new SyncedFolder({ openFiles, memoryDir, log }, { root: here, only, remoteRoot: there });
     folder.isTwoWay = isTwoWay;
     opened.defer(() => folder.close());
     return folder;
   };
   const owned = opening.move();
-  return { path, here, there, sshd, memoryDir, warnings, open, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    path,
+    here,
+    there,
+    sshd,
+    memoryDir,
+    openFiles,
+    warnings,
+    open,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** Every path with what there is to say of it. */

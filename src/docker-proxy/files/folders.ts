@@ -116,11 +116,17 @@ export class Folders {
   /** Idempotent. Copies stay on the remote host for containers that run on; the next proxy takes them up. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    // What is brought home may be much: it is broken off, and the next proxy goes on.
+    await this.#closeAll();
     await this.#watching;
     await this.#next;
     await this.#reviewing;
-    await Promise.all([...this.#open.values()].map((folder) => folder.close()));
+    await this.#closeAll();
     this.#open.clear();
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((folder) => folder.close()));
   }
 
   #foldersOf(containerId: string): SyncedFolder[] {
