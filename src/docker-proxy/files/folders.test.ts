@@ -117,3 +117,25 @@ test('the end of the proxy breaks off what is brought home, which stays there fo
   assert.isBelow((await readdir(join(here, 'made'))).length, MANY);
   assert.lengthOf(await readdir(join(there, 'made')), MANY);
 });
+
+test('a start does not wait for what another container left to be brought home, and one of the same folder does', async () => {
+  await using at = await setUp();
+  const { here } = await endWithMuch(at);
+  const [same, other] = ['a'.repeat(64), 'b'.repeat(64)];
+  await mkdir(at.rootOf(other).here);
+  at.set([other]);
+
+  const held = await at.folders.hold(other);
+  const meanwhile = await readdir(join(here, 'made'));
+  at.set([same, other]);
+  const again = await at.folders.hold(same);
+
+  assert.isBelow(meanwhile.length, MANY);
+  assert.lengthOf(await readdir(join(here, 'made')), MANY);
+  assert.sameMembers(
+    at.folders.status().map(({ local, state }) => `${local} ${state}`),
+    [same, other].map((id) => `${at.rootOf(id).here} in step`),
+  );
+  await held?.release();
+  await again?.release();
+});

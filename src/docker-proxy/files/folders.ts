@@ -37,6 +37,8 @@ export class Folders {
   readonly #deps: FoldersDeps;
   /** By their place on the remote host. */
   readonly #open = new Map<string, SyncedFolder>();
+  /** Those of the open ones that nobody needs any more, until they are closed. */
+  readonly #ending = new Map<string, Promise<void>>();
   /** Of every container that was seen, also when it is gone by now. */
   readonly #carried = new Map<string, Carried>();
   /** Copies that nobody uses, and that could not be brought home: the next proxy tries again. */
@@ -74,6 +76,8 @@ export class Folders {
     try {
       // What is open already learns here that one more container writes to it.
       await this.#review();
+      // What just ends is opened again; only that is waited for.
+      if (await this.#untilEnded(carried)) await this.#review();
       await Promise.all(this.#foldersOf(id).map((folder) => folder.sync()));
     } catch (error) {
       await release();
@@ -100,8 +104,10 @@ export class Folders {
 
   /** Resolves once what a container wrote is here, or can't be. */
   async settle(containerId: string): Promise<void> {
+    const carried = this.#carried.get(containerId) ?? [];
     await Promise.all(this.#foldersOf(containerId).map((folder) => folder.sync().catch(() => undefined)));
     await this.#reviewing;
+    await this.#untilEnded(carried);
   }
 
   /** Resolves once all that changed before is on both sides. @throws GatewayError of the first that can't be */
@@ -119,6 +125,7 @@ export class Folders {
     // What is brought home may be much: it is broken off, and the next proxy goes on.
     await this.#closeAll();
     await this.#watching;
+    await Promise.all(this.#ending.values());
     await this.#next;
     await this.#reviewing;
     await this.#closeAll();
@@ -127,6 +134,13 @@ export class Folders {
 
   async #closeAll(): Promise<void> {
     await Promise.all([...this.#open.values()].map((folder) => folder.close()));
+  }
+
+  /** @returns whether one of these folders was ending */
+  async #untilEnded(carried: Carried): Promise<boolean> {
+    const endings = carried.flatMap(({ folder }) => (folder && this.#ending.get(folder.remoteRoot)) ?? []);
+    await Promise.all(endings);
+    return endings.length > 0;
   }
 
   #foldersOf(containerId: string): SyncedFolder[] {
@@ -155,16 +169,26 @@ export class Folders {
     const containers = await engine.listContainers(owner);
     const wanted = this.#wantedBy(containers);
     for (const { place, isTwoWay, isUp } of wanted.values()) {
-      if (!isUp) continue;
+      if (!isUp || this.#ending.has(place.remoteRoot)) continue;
       const folder = this.#openFolder(place);
       folder.isTwoWay = isTwoWay;
       folder.follow();
     }
     await this.#takeUpUnused(wanted);
-    const unused = [...this.#open].filter(([remoteRoot]) => wanted.get(remoteRoot)?.isUp !== true);
-    await Promise.all(unused.map(([remoteRoot, folder]) => this.#end(remoteRoot, folder, wanted.has(remoteRoot))));
+    for (const [remoteRoot, folder] of this.#open) {
+      if (wanted.get(remoteRoot)?.isUp === true || this.#ending.has(remoteRoot)) continue;
+      // Not waited for: what it brings home may be much, and is nothing to other containers.
+      const ended = this.#end(remoteRoot, folder, wanted.has(remoteRoot)).then(() => {
+        this.#ending.delete(remoteRoot);
+        void this.#review();
+      });
+      this.#ending.set(remoteRoot, ended);
+    }
     const ids = new Set(containers.map(({ Id }) => Id));
-    for (const id of this.#carried.keys()) if (!ids.has(id) && !this.#holds.has(id)) this.#carried.delete(id);
+    for (const [id, carried] of this.#carried) {
+      const isEnding = carried.some(({ folder }) => folder && this.#ending.has(folder.remoteRoot));
+      if (!ids.has(id) && !this.#holds.has(id) && !isEnding) this.#carried.delete(id);
+    }
   }
 
   #openFolder(place: { root: string; only?: string | undefined; remoteRoot: string }): SyncedFolder {
