@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -24,11 +25,11 @@ interface Setting extends AsyncDisposable {
 }
 
 /** A daemon with one container, whose port leads to a server that greets. */
-async function setUp(localPort: number): Promise<Setting> {
+async function setUp(localPort: number, said = 'hello'): Promise<Setting> {
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(await temporaryFolder());
   // Connections that are open when the forwards stop are broken off.
-  const greeter = createServer((socket) => socket.on('error', () => undefined).end('hello'));
+  const greeter = createServer((socket) => socket.on('error', () => undefined).end(said));
   const remotePort = await listenOnAnyPort(greeter);
   opening.defer(() => void greeter.close());
   let state = 'exited';
@@ -135,4 +136,26 @@ test('a port follows the events of its container, and goes with it', async () =>
     'ECONNREFUSED',
   );
   assert.deepEqual(at.forwards.status(), []);
+});
+
+test('who still reads what a container said last gets all of it after the container is gone', async () => {
+  const port = await freePort();
+  const said = 'x'.repeat(20_000_000);
+  await using at = await setUp(port, said);
+  const held = await at.forwards.hold('web');
+  at.set('running');
+  await held?.release();
+  const reader = createConnection({ port, host: '127.0.0.1' });
+  await once(reader, 'readable');
+
+  at.set('gone');
+  at.say('destroy');
+  await until(
+    'the port is gone',
+    async () => at.forwards.status().length,
+    (count) => count === 0,
+  );
+
+  assert.include(await visit(port), 'ECONNREFUSED');
+  assert.lengthOf(await readAll(reader), said.length);
 });

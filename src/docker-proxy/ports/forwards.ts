@@ -52,6 +52,8 @@ interface Forward {
   connections: Map<string, number>;
 }
 
+/** For a slow reader; a container's end may also never be told to who is connected. */
+const LEAVE_MS = 60_000;
 /** Containers that are looked at together. */
 const LOOKS_AT_ONCE = 8;
 
@@ -65,6 +67,8 @@ export class Forwards {
   /** One thing at a time for each container. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #holds = new Map<string, number>();
+  /** Of containers that are gone, for who still reads what these said last. */
+  readonly #leaving = new Set<Listener>();
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
 
@@ -139,7 +143,8 @@ export class Forwards {
     this.#stopping.abort();
     await this.#watching;
     await Promise.all(this.#turns.values());
-    await Promise.all([...this.#forwards.keys()].map((id) => this.#drop(id)));
+    for (const id of this.#forwards.keys()) this.#drop(id);
+    await Promise.all([...this.#leaving].map((listener) => listener.close()));
     await this.#deps.choices.close();
   }
 
@@ -158,8 +163,8 @@ export class Forwards {
         const container = await engine.findContainer(id);
         if (container === undefined) choices.delete(id);
         const isUp = container !== undefined && (container.State.Running || container.State.Restarting);
-        if (container === undefined || readAsked(container, owner) === undefined) return await this.#drop(id);
-        if (!isUp && !this.#holds.has(id)) return await this.#drop(id);
+        if (container === undefined || readAsked(container, owner) === undefined) return this.#drop(id);
+        if (!isUp && !this.#holds.has(id)) return this.#drop(id);
         await this.#bind(container);
       } catch (error) {
         const forward = this.#forwards.get(id);
@@ -257,10 +262,18 @@ export class Forwards {
     }
   }
 
-  async #drop(id: string): Promise<void> {
-    const forward = this.#forwards.get(id);
+  /** The ports are free at once. Connections end from the remote's side, with what has come from there by then. */
+  #drop(id: string): void {
+    const listeners = this.#forwards.get(id)?.listeners ?? [];
     this.#forwards.delete(id);
-    await Promise.all((forward?.listeners ?? []).map((listener) => listener.close()));
+    for (const listener of listeners) {
+      this.#leaving.add(listener);
+      const timer = setTimeout(() => void listener.close(), LEAVE_MS);
+      void listener.leave().then(() => {
+        clearTimeout(timer);
+        this.#leaving.delete(listener);
+      });
+    }
   }
 
   #inTurn<T>(id: string, task: () => Promise<T>): Promise<T> {

@@ -8,6 +8,8 @@ import type { Wish } from './asked.ts';
 export interface Listener {
   wish: Wish;
   localPort: number;
+  /** Idempotent; the port is free at once. Resolves once its connections have ended by themselves. */
+  leave(): Promise<void>;
   /** Idempotent; ends its connections. */
   close(): Promise<void>;
 }
@@ -56,22 +58,27 @@ async function listenOn(wish: Wish, port: number, onConnection: (socket: Socket)
   await using opened = new AsyncDisposableStack();
   let localPort = port;
   let failure: unknown;
-  let count = 0;
+  const servers: StreamServer[] = [];
   for (const address of LOOPBACK[wish.address] ?? [wish.address.replaceAll(/[[\]]/g, '')]) {
     try {
-      const { server, close } = await openServer(address, localPort, onConnection);
-      opened.defer(close);
-      count += 1;
-      localPort = portOf(server);
+      const opening = await openServer(address, localPort, onConnection);
+      opened.defer(opening.close);
+      servers.push(opening);
+      localPort = portOf(opening.server);
     } catch (error) {
       // A machine without IPv6.
       if (!isCode(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT') || wish.address !== '') throw error;
       failure = error;
     }
   }
-  if (count === 0) throw failure;
+  if (servers.length === 0) throw failure;
   const owned = opened.move();
-  return { wish, localPort, close: () => owned.disposeAsync() };
+  return {
+    wish,
+    localPort,
+    leave: async () => void (await Promise.all(servers.map(({ leave }) => leave()))),
+    close: () => owned.disposeAsync(),
+  };
 }
 
 async function openServer(

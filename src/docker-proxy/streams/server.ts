@@ -6,7 +6,9 @@ export interface StreamServer {
   server: Server;
   /** Connected now. */
   connections: () => number;
-  /** Breaks off who is connected, and resolves once nobody is and nobody listens. Once, and after it listened. */
+  /** Listens no more from now on, and resolves once who is connected has ended by itself. After it listened. */
+  leave: () => Promise<void>;
+  /** As `leave`, and breaks off who is connected. */
   close: () => Promise<void>;
 }
 
@@ -19,12 +21,20 @@ export function createStreamServer(connectionsMax: number, onConnection: (socket
     onConnection(socket);
   });
   server.maxConnections = connectionsMax;
+  let left: Promise<unknown> | undefined;
+  const leave = async (): Promise<void> => {
+    if (left === undefined) {
+      left = once(server, 'close');
+      server.close();
+    }
+    await left;
+  };
   return {
     server,
     connections: () => sockets.size,
+    leave,
     close: async () => {
-      const closed = once(server, 'close');
-      server.close();
+      const closed = leave();
       for (const socket of sockets) socket.destroy();
       await closed;
     },
