@@ -53,7 +53,7 @@ interface Forward {
 }
 
 /** For a slow reader; a container's end may also never be told to who is connected. */
-const LEAVE_MS = 60_000;
+const LEAVE_MS = 10_000;
 /** Containers that are looked at together. */
 const LOOKS_AT_ONCE = 8;
 
