@@ -176,6 +176,11 @@ test('the clipboard is written and read, and what is on it can be pasted', async
     ({ windows }) => windows.some(({ isActive }) => isActive),
   );
   await sdk.pressDesktopKey({ key: 'ctrl+a' });
+  await until(
+    'the browser has told what is selected, which it does a moment after the key',
+    () => sdk.getDesktopClipboard({ selection: 'primary' }),
+    ({ text }) => text === 'X',
+  );
 
   await sdk.setDesktopClipboard({ text: 'aus der Ablage ✓' });
   await sdk.setDesktopClipboard({ text: 'selected', selection: 'primary' });
