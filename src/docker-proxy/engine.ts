@@ -124,6 +124,7 @@ export class Engine {
         },
       };
     } catch (cause) {
+      signal?.removeEventListener('abort', onAbort);
       stream.destroy();
       throw new GatewayError('DOCKER_UNAVAILABLE', `the daemon hung up on ${path}`, { cause });
     }

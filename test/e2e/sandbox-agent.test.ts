@@ -179,7 +179,7 @@ test('the clipboard is written and read, and what is on it can be pasted', async
   await until(
     'the browser has told what is selected, which it does a moment after the key',
     () => sdk.getDesktopClipboard({ selection: 'primary' }),
-    ({ text }) => text === 'X',
+    (selected) => selected.text === 'X',
   );
 
   await sdk.setDesktopClipboard({ text: 'aus der Ablage ✓' });
