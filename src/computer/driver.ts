@@ -137,15 +137,15 @@ export class Driver implements AsyncDisposable {
       throw new GatewayError('CONFLICT', 'where the pointer is can be asked once nothing is held down; or move it');
     const { hostChanges } = seat;
     await this.release(signal);
+    let at: Point;
     try {
-      const at = await this.#askPointer(signal);
-      await this.#takeBack(signal);
-      if (seat.isDriving && seat.hostChanges === hostChanges + 2) this.#pointer = { at, hostChanges: seat.hostChanges };
-      return at;
-    } catch (thrown) {
-      await this.#takeBack(signal);
-      throw thrown;
+      at = await this.#askPointer(signal);
+    } finally {
+      // Who has taken the controls meanwhile keeps them.
+      await this.takeControls(signal).catch(() => undefined);
     }
+    if (seat.isDriving && seat.hostChanges === hostChanges + 2) this.#pointer = { at, hostChanges: seat.hostChanges };
+    return at;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -158,11 +158,6 @@ export class Driver implements AsyncDisposable {
   async #askPointer(signal: AbortSignal): Promise<Point> {
     await using asked = await ChannelInput.open(this.#seat, signal);
     return await asked.findPointer(signal);
-  }
-
-  /** Who has taken the controls meanwhile keeps them. */
-  async #takeBack(signal: AbortSignal): Promise<void> {
-    await this.takeControls(signal).catch(() => undefined);
   }
 
   #hold(events: readonly InputEvent[]): void {

@@ -1,5 +1,6 @@
 import { request } from 'undici';
 import { GatewayError } from '../errors.ts';
+import { readBytes } from '../net/read-bytes.ts';
 
 /** neko answers on the same host, so longer than this means that it hangs: NEKO_UNREACHABLE. */
 const REQUEST_MS = 5000;
@@ -48,16 +49,12 @@ export async function callNeko(baseUrl: string, call: NekoRequest): Promise<Buff
   }
 }
 
-async function readLimited(body: AsyncIterable<Buffer>, what: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > RESPONSE_MAX_BYTES)
-      throw new GatewayError('NEKO_REFUSED', `neko's answer to ${what} is longer than ${RESPONSE_MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+function readLimited(body: AsyncIterable<Buffer>, what: string): Promise<Buffer> {
+  return readBytes(
+    body,
+    RESPONSE_MAX_BYTES,
+    () => new GatewayError('NEKO_REFUSED', `neko's answer to ${what} is longer than ${RESPONSE_MAX_BYTES} bytes`),
+  );
 }
 
 /** neko's errors are `{"code": 403, "message": "…"}`. */

@@ -1,6 +1,7 @@
 // sandbox-agent's own client, unchanged, streams a desktop of ours in a browser.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { SandboxAgent } from 'sandbox-agent';
 import { afterAll, beforeAll, test } from 'vitest';
 import { z } from 'zod';
@@ -34,37 +35,16 @@ test('its stream has the picture and the controls, and the calls of the same tok
   const page = await openStreamPage(browser, base, token);
   await untilStreamIs(page, 'blue', isBlue);
   await calls.moveDesktopMouse({ x: 2, y: 2 });
-  await until(
-    'the stream drives',
-    async () => {
-      await page.evaluate(() => window.stream.moveMouse(300, 200));
-      return await pointerOn(display);
-    },
-    (at) => at === '300,200',
-  );
+  await untilStreamMoves('the stream drives', page, display, [300, 200]);
   await page.evaluate(() => {
     window.stream.mouseDown('left', 300, 200);
     window.stream.mouseUp('left', 300, 200);
   });
   await untilStreamIs(page, 'red', isRed);
   await calls.typeDesktopText({ text: 'by calls' });
-  await until(
-    'the stream drives again',
-    async () => {
-      await page.evaluate(() => window.stream.moveMouse(310, 210));
-      return await pointerOn(display);
-    },
-    (at) => at === '310,210',
-  );
+  await untilStreamMoves('the stream drives again', page, display, [310, 210]);
   await assert.rejects(calls.launchDesktopApp({ app: 'no-such-program' }), { status: 404 });
-  await until(
-    'the stream drives after a call that failed',
-    async () => {
-      await page.evaluate(() => window.stream.moveMouse(320, 220));
-      return await pointerOn(display);
-    },
-    (at) => at === '320,220',
-  );
+  await untilStreamMoves('the stream drives after a call that failed', page, display, [320, 220]);
   await page.evaluate(() => {
     window.stream.keyDown('Enter');
     window.stream.keyUp('Enter');
@@ -112,6 +92,18 @@ test('a stream takes the controls from nobody and gets free ones; a viewer gets 
   assert.deepEqual(await viewer.evaluate(() => window.streamErrors), ['this access was revoked']);
   await calls.dispose();
 });
+
+/** The controls may come to it a moment later. */
+async function untilStreamMoves(what: string, page: Page, display: XDisplay, place: [number, number]): Promise<void> {
+  await until(
+    what,
+    async () => {
+      await page.evaluate(([x, y]) => window.stream.moveMouse(x, y), place);
+      return await pointerOn(display);
+    },
+    (at) => at === place.join(','),
+  );
+}
 
 async function pointerOn(display: XDisplay): Promise<string> {
   const { client, root } = display;

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GatewayError, toGatewayError } from '../../errors.ts';
-import { readText } from '../../net/read-text.ts';
+import { readBytes } from '../../net/read-bytes.ts';
 import { contractOf, isToolName, TOOL_INPUT_MAX_BYTES } from '../../protocol/tools.ts';
 import { Toolbox } from './toolbox.ts';
 import type { BytesAnswer, ToolSite } from './tool.ts';
@@ -120,12 +120,13 @@ function listen(server: Server, address: ToolsAddress): Promise<void> {
   });
 }
 
-function readInput(request: IncomingMessage): Promise<string> {
-  return readText(
+async function readInput(request: IncomingMessage): Promise<string> {
+  const bytes = await readBytes(
     request,
     TOOL_INPUT_MAX_BYTES,
     () => new GatewayError('MESSAGE_TOO_BIG', `a tool's input may have ${TOOL_INPUT_MAX_BYTES} bytes`),
   );
+  return bytes.toString('utf8');
 }
 
 function parseJson(text: string): unknown {

@@ -14,10 +14,7 @@ test('what a container keeps from the remote user stays there and is told, and t
   await writeFile(join(at.here, 'file'), 'first');
   const folder = at.open();
   await folder.sync();
-  await mkdir(join(at.there, 'closed'));
-  await writeFile(join(at.there, 'closed/in'), 'secret');
-  await writeFile(join(at.there, 'secret'), 'secret');
-  for (const name of ['closed', 'secret']) await keepFromOthers(join(at.there, name));
+  await keepSecrets(at.there);
   await writeFile(join(at.there, 'open'), 'open');
   await chmod(join(at.there, 'open'), 0o644);
 
@@ -37,10 +34,7 @@ test('a copy that nobody uses any more stays while something in it can not come 
   await writeFile(join(at.here, 'file'), 'first');
   const folder = at.open();
   await folder.sync();
-  await mkdir(join(at.there, 'closed'));
-  await writeFile(join(at.there, 'closed/in'), 'secret');
-  await writeFile(join(at.there, 'secret'), 'secret');
-  for (const name of ['closed', 'secret']) await keepFromOthers(join(at.there, name));
+  await keepSecrets(at.there);
 
   const first = await failureOf(folder.retire());
   const left = await readFile(join(at.there, 'secret'), 'utf8').catch(String);
@@ -256,6 +250,14 @@ test('a folder that one side replaced by a file, while the other put something i
   const texts = Object.entries(all).map(([path, text]) => `${path.replace(/\d{8}-\d{6}/, 'then')} ${text}`);
   assert.includeMembers(texts, ['one.remote-then/new 644 new there', 'two.remote-then 644 a file there']);
 });
+
+/** A file, and a folder with one in it, that the remote user can't read. */
+async function keepSecrets(folder: string): Promise<void> {
+  await mkdir(join(folder, 'closed'));
+  await writeFile(join(folder, 'closed/in'), 'secret');
+  await writeFile(join(folder, 'secret'), 'secret');
+  for (const name of ['closed', 'secret']) await keepFromOthers(join(folder, name));
+}
 
 /** As root's containers do it. */
 async function keepFromOthers(path: string): Promise<void> {

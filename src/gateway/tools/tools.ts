@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { GatewayError, isFailureCode } from '../../errors.ts';
-import { readText } from '../../net/read-text.ts';
+import { readBytes } from '../../net/read-bytes.ts';
 import { Failure } from '../../protocol/session.ts';
 import {
   contractOf,
@@ -147,13 +147,13 @@ function failureIn(json: unknown): GatewayError {
 }
 
 async function readJson(body: Readable): Promise<unknown> {
-  const text = await readText(
+  const bytes = await readBytes(
     body,
     TOOL_ANSWER_MAX_BYTES,
     () => new GatewayError('TOOLS_FAILED', `the desktop's answer is longer than ${TOOL_ANSWER_MAX_BYTES} bytes`),
   );
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
     throw new GatewayError('TOOLS_FAILED', "the desktop's answer is not JSON", { cause });
   }
